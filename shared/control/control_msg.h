@@ -1,0 +1,84 @@
+/*
+ * What a worker and the primary say to each other over the control socket.
+ *
+ *   /run/mos-mp/<prefix>/control   AF_UNIX, SOCK_SEQPACKET: one message per datagram, fixed size
+ *
+ *   worker                          primary (supervisor)
+ *     connect
+ *     HELLO{layout hash}      ->      checks hash; waits until no one else attaches
+ *                             <-      WELCOME{attach slot, prefix} | REFUSED
+ *     (EAL init, join root)
+ *     ATTACHED                ->      the attach window is over
+ *     LEASE{shard or ANY}     ->
+ *                             <-      LEASED{shard, epoch} | REFUSED
+ *     RELEASE{shard, epoch}   ->      after mos_lease_yield()
+ *                             <-      RELEASED{shard}
+ *     close = the process is leaving
+ *
+ * Nothing of the shared memory is touched before WELCOME, so a worker built against another layout,
+ * or one that meets no primary, learns it from one clear line (`text`).
+ * Who the worker is comes from the kernel (SO_PEERCRED), not from a message.
+ * Death: the primary holds a pidfd of each peer; the worker sees the socket close. Each side has a
+ * deadline for every answer it waits for.
+ */
+#ifndef MOS_SHARED_CONTROL_MSG_H
+#define MOS_SHARED_CONTROL_MSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MOS_CTL_MAGIC   UINT32_C(0x6d6f7363) /* "mosc" */
+#define MOS_CTL_VERSION 1
+#define MOS_CTL_ANY     UINT32_MAX /* LEASE: whichever shard is free */
+#define MOS_CTL_TEXT    256
+
+enum mos_ctl_type {
+	MOS_CTL_HELLO = 1,
+	MOS_CTL_WELCOME,
+	MOS_CTL_REFUSED,
+	MOS_CTL_ATTACHED,
+	MOS_CTL_LEASE,
+	MOS_CTL_LEASED,
+	MOS_CTL_RELEASE,
+	MOS_CTL_RELEASED,
+	MOS_CTL_TYPE_END
+};
+
+/* One size for all: a peer of another version still understands magic, version and text. */
+struct mos_ctl_msg {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t type;        /* enum mos_ctl_type */
+	uint64_t layout_hash; /* HELLO, REFUSED */
+	uint32_t shard;       /* LEASE, LEASED, RELEASE, RELEASED */
+	uint32_t epoch;       /* LEASED, RELEASE */
+	uint32_t attach_slot; /* WELCOME: EAL lcore id, >= 1 */
+	int32_t  error;       /* REFUSED: positive errno */
+	char     text[MOS_CTL_TEXT]; /* REFUSED: one line, NUL-terminated; WELCOME: prefix */
+};
+
+/* A zeroed message with magic, version, type and our layout hash. */
+void mos_ctl_init(struct mos_ctl_msg *m, enum mos_ctl_type type);
+
+/*
+ * Send one message. Never blocks, never raises SIGPIPE. 0 or -errno (-EAGAIN: the peer reads
+ * nothing, give it up; -EPIPE: it is gone).
+ */
+int mos_ctl_send(int fd, const struct mos_ctl_msg *m);
+
+/*
+ * Receive one message, waiting up to timeout_ms (0 = not at all, -1 = for ever). 0 or -errno:
+ * -EAGAIN nothing came in time, -EPIPE the peer closed, -EPROTO not one of our messages (size,
+ * magic, version, type); with another version *m still holds what came. text is terminated on return.
+ */
+int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms);
+
+/*
+ * Listen on / connect to a path. Returns a close-on-exec descriptor or -errno. listen() expects
+ * that the caller holds the run-directory lock: it replaces a stale socket.
+ */
+int mos_ctl_listen(const char *path);
+int mos_ctl_connect(const char *path);
+
+#endif

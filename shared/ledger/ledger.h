@@ -1,0 +1,121 @@
+/*
+ * The ledger of one shard: what its worker has in hand, readable after its death.
+ *
+ * The rx ring itself holds the packets: a worker takes a burst by moving only cons.head (zero-copy
+ * dequeue), works on it, enqueues all mbufs into the tx ring in one bulk, and only then moves
+ * cons.tail. So the ledger needs no list of mbufs, only positions:
+ *
+ *   begin            packet(i) ... packet(i)         tx bulk            end
+ *   count = n        cur = i, stage, flow            tx.prod.tail += n  count = 0
+ *   rx_tail, tx_tail
+ *
+ * After a death the primary asks mos_ledger_resolve() what became of the n packets:
+ *   count == 0                    nothing in hand
+ *   rx cons.tail moved            all is done, only `end` is missing
+ *   tx prod.tail moved            the burst went out: complete the dequeue of n
+ *   otherwise                     [0, cur) are finished: send them by their verdicts
+ *                                 cur is the suspect if stage != IDLE
+ *                                 the rest stays in the ring for the successor
+ *
+ * One writer, the worker that holds the shard. All stores are relaxed but ordered by release
+ * fences where the order is read after a death; a dead process's stores up to its last one are
+ * visible, in order, to whoever learns of its death.
+ */
+#ifndef MOS_SHARED_LEDGER_H
+#define MOS_SHARED_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/platform.h"
+
+#define MOS_BURST_MAX 32
+
+/* Where in the work on packet `cur` the worker is. */
+enum mos_ledger_stage {
+	MOS_STAGE_IDLE,    /* between packets: packet cur has not been started */
+	MOS_STAGE_RAW,     /* raw sockets' callbacks */
+	MOS_STAGE_LOOKUP,  /* flow lookup and creation */
+	MOS_STAGE_SND,     /* sender half and its callbacks */
+	MOS_STAGE_RCV,     /* receiver half and its callbacks */
+	MOS_STAGE_END,     /* end of the flow and its callbacks */
+	MOS_STAGE_AFTER,   /* timers and expiry, no packet in hand */
+};
+
+struct mos_ledger {
+	uint32_t count;   /* S packets in hand, 0 = none; written last by begin, first by end */
+	uint32_t rx_tail; /* S rx cons.tail before the burst */
+	uint32_t tx_tail; /* S tx prod.tail before the burst */
+	uint32_t cur;     /* S packet that is worked on, [0, count] */
+	uint32_t stage;   /* S enum mos_ledger_stage */
+	uint32_t flow;    /* S its flow record, UINT32_MAX = none */
+	uint64_t burst;   /* S serial number of the burst */
+} MOS_CACHE_ALIGNED;
+
+/* What is to be done with a dead worker's burst. */
+struct mos_ledger_verdict {
+	uint32_t done;    /* first `done` packets of the ring: forward by their verdicts */
+	bool     sent;    /* instead: all `done` packets were already handed over; only dequeue them */
+	bool     suspect; /* the next packet is the suspect */
+	uint32_t flow;    /* flow it worked on, UINT32_MAX = none (also at stage AFTER) */
+	uint32_t stage;   /* enum mos_ledger_stage at death */
+};
+
+/* ---- worker ---- */
+
+static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32_t rx_tail,
+				    uint32_t tx_tail)
+{
+	l->rx_tail = rx_tail;
+	l->tx_tail = tx_tail;
+	l->cur = 0;
+	l->stage = MOS_STAGE_IDLE;
+	l->flow = UINT32_MAX;
+	l->burst++;
+	__atomic_store_n(&l->count, count, __ATOMIC_RELEASE); /* what it counts is written */
+}
+
+static inline void mos_ledger_stage(struct mos_ledger *l, enum mos_ledger_stage stage)
+{
+	__atomic_store_n(&l->stage, stage, __ATOMIC_RELEASE); /* work of the stage before is done */
+}
+
+static inline void mos_ledger_flow(struct mos_ledger *l, uint32_t flow)
+{
+	__atomic_store_n(&l->flow, flow, __ATOMIC_RELEASE);
+}
+
+/* Packet i is finished: its verdict stands in its meta data. */
+static inline void mos_ledger_done(struct mos_ledger *l, uint32_t i)
+{
+	/*
+	 * Stage first: a death between the two stores reads as "packet i not started" and it is
+	 * processed again by the successor; the other order would make packet i + 1 the suspect.
+	 * Being seen twice by the flow state is harmless (a retransmission).
+	 */
+	__atomic_store_n(&l->stage, MOS_STAGE_IDLE, __ATOMIC_RELEASE);
+	__atomic_store_n(&l->cur, i + 1, __ATOMIC_RELEASE);
+	l->flow = UINT32_MAX;
+}
+
+static inline void mos_ledger_end(struct mos_ledger *l)
+{
+	__atomic_store_n(&l->count, 0, __ATOMIC_RELEASE); /* rx cons.tail has moved before */
+}
+
+/* ---- primary, after the worker's death ---- */
+
+/*
+ * Decide from the ledger and the two ring positions as the dead worker left them. Every value is
+ * checked: a ledger that makes no sense (count over MOS_BURST_MAX or over `waiting`, the packets
+ * between cons.tail and prod.tail) gives an empty verdict and returns false.
+ */
+bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint32_t tx_prod_tail,
+			uint32_t waiting, struct mos_ledger_verdict *out);
+
+/* Make it empty. Primary, while nobody holds the shard. */
+void mos_ledger_reset(struct mos_ledger *l);
+
+const char *mos_ledger_stage_name(unsigned stage);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * The few things that depend on compiler and processor, in one place.
+ */
+#ifndef MOS_SHARED_PLATFORM_H
+#define MOS_SHARED_PLATFORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MOS_CACHE_LINE    64
+#define MOS_CACHE_ALIGNED __attribute__((aligned(MOS_CACHE_LINE)))
+
+#define mos_likely(x)   __builtin_expect(!!(x), 1)
+#define mos_unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Bring the line at p near, for reading. */
+static inline void mos_prefetch(const void *p)
+{
+	__builtin_prefetch(p, 0, 3);
+}
+
+/* Wait a moment in a spin loop. */
+static inline void mos_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+/* Round v up to a multiple of align (a power of two). */
+static inline size_t mos_align(size_t v, size_t align)
+{
+	return (v + align - 1) & ~(align - 1);
+}
+
+/* Smallest power of two >= v; v in [1, 2^31]. */
+static inline uint32_t mos_pow2_ceil(uint32_t v)
+{
+	return v <= 1 ? 1 : 1u << (32 - __builtin_clz(v - 1));
+}
+
+#endif
