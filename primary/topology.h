@@ -1,0 +1,48 @@
+/*
+ * What the primary is made of, in one place: every object with its one writer.
+ *
+ *   main thread = EAL main lcore 0: the I/O loop (primary/dispatch)
+ *   supervisor thread: control socket, pidfds, leases, crash recovery (primary/supervisor)
+ *
+ *   object            writer        readers
+ *   root              main thread at start; later the fields marked P by supervisor or I/O lcore
+ *   shard[i].rx       I/O lcore     worker i            (supervisor while PARKED)
+ *   shard[i].tx       worker i      I/O lcore           (supervisor while PARKED)
+ *   shard[i].blank    I/O lcore     worker i            (supervisor while PARKED)
+ *   shard map         supervisor    I/O lcore           urcu-qsbr
+ *   packet pool       I/O lcore and supervisor (both in this process; no worker)
+ */
+#ifndef MOS_PRIMARY_TOPOLOGY_H
+#define MOS_PRIMARY_TOPOLOGY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mempool.h>
+
+#include "shared/config/config.h"
+#include "shared/packet/packet.h"
+#include "shared/root/root.h"
+#include "shared/root/shard.h"
+
+struct mos_primary {
+	struct mos_config cfg;
+	struct mos_root *root;     /* in memzone mos_root */
+	struct rte_mempool *pool;  /* every packet */
+	uint32_t pool_size;        /* mbufs in it */
+	uint32_t pool_at_ports;    /* mbufs that ports keep for themselves, measured at start */
+	uint32_t ring_size;
+	uint32_t blank_size;       /* mbufs kept in each blank ring */
+
+	/* Written by signal handlers and by either thread. */
+	uint32_t stop;             /* 1 = end in order */
+	int      wake_fd;          /* eventfd of the supervisor: something happened */
+};
+
+/* The meta data of an mbuf, at the offset that root->meta_offset names. */
+static inline struct mos_pkt_meta *mos_meta(const struct mos_primary *p, const void *mbuf)
+{
+	return (struct mos_pkt_meta *)((uintptr_t)mbuf + (uintptr_t)p->root->meta_offset);
+}
+
+#endif
