@@ -1,0 +1,520 @@
+/*
+ * mos_api.h - monitoring sockets: flows, events, streams and packets. The one file a program
+ * includes.
+ *
+ * A *flow* is one TCP connection. Its *sides* are the client, which sent the first SYN, and the
+ * server; the stack keeps a TCP state for each. A packet first updates its sender's side, then
+ * its receiver's:
+ *
+ *   packet -> raw sockets -> sender's side -> (SND) -> receiver's side -> (RCV) -> out
+ *               (NULL)                                 errors: (NULL)
+ *   after each round of packets: timers, then MOS_ON_CONN_NEW_DATA at (NULL)
+ *
+ * where (SND), (RCV) and (NULL) are the hooks MOS_HK_SND, MOS_HK_RCV and MOS_NULL, at which
+ * callbacks run. Three kinds of sockets (section 3.1):
+ *   raw      sees every IP packet that its filter accepts; keeps no state
+ *   passive  stands for all flows whose first SYN its filter accepts
+ *   active   one flow of one passive socket. The stack makes it on the first SYN, with the
+ *            callbacks the passive socket has then, and frees it after the last MOS_ON_CONN_END
+ *
+ * Results, threads and the meaning of "bad context" are as told in mtcp_api.h. Times are in the
+ * unit that is named; addresses and ports are in network byte order; sequence numbers in host
+ * byte order. Memory that a call receives stays the caller's and is copied during the call,
+ * except a uctx pointer.
+ */
+#ifndef MOS_API_H
+#define MOS_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <linux/if_ether.h>
+#include <linux/tcp.h> /* struct tcphdr as Linux has it; clashes with netinet/tcp.h */
+
+#include "mtcp_epoll.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Constants (section 1.3) ---- */
+
+/* Where callbacks run. */
+enum mtcp_hook_point {
+	MOS_NULL = 1 << 29,	     /* at no side's turn */
+	MOS_HK_RCV = 1 << 30,	     /* after the receiver's state was updated */
+	MOS_HK_SND = -0x7fffffff - 1 /* bit 31: after the sender's state was updated */
+};
+
+/* Sides of a flow. */
+enum { MOS_SIDE_CLI = 0, MOS_SIDE_SVR = 1, MOS_SIDE_BOTH = 2 };
+
+/*
+ * Built-in events, one bit each; bits 0 to 11 are reserved for them. Behind each: the hooks at
+ * which it can be registered, and the `side` its callback gets. Those marked - never occur and
+ * are defined for old programs. What happens together runs in the order of the bits.
+ * MOS_ON_CONN_END comes for each of the two sides, RCV before SND, together with a
+ * MOS_ON_TCP_STATE_CHANGE: a callback registered at one hook is called twice. Sections 4.2, 4.3.
+ */
+enum mos_event_type {
+	MOS_NULL_EVENT = 0,	       /* no event: what a failed constructor returns */
+	MOS_ON_PKT_IN = 1 << 0,	       /* a packet. SND: sender, RCV: receiver, NULL (raw): BOTH */
+	MOS_ON_PKT_OUT = 1 << 1,       /* - */
+	MOS_ON_CONN_START = 1 << 2,    /* the first SYN. SND: CLI, RCV: SVR */
+	MOS_ON_CONN_SETUP = 1 << 3,    /* - */
+	MOS_ON_CONN_NEW_DATA = 1 << 4, /* new bytes to peek. NULL: their receiver */
+	MOS_ON_ERROR = 1 << 5,	       /* bytes are lost or about to be. NULL: the receiver */
+	MOS_ON_TIMEOUT = 1 << 6,       /* - (see mtcp_settimer) */
+	MOS_ON_TCP_STATE_CHANGE = 1 << 7, /* state of a side changed. SND, RCV: that side */
+	MOS_ON_ORPHAN = 1 << 8,		  /* a TCP packet of no flow. NULL: BOTH */
+	MOS_ON_REXMIT = 1 << 9,		  /* seen before. SND, RCV; occurs at RCV: receiver */
+	MOS_ON_CONN_END = 1 << 10,	  /* a side ends, without packet. SND, RCV: that side */
+	MOS_ON_DEBUG_MESSAGE = 1 << 11	  /* - */
+};
+
+/*
+ * What mtcp_setlastpkt() does: exactly one action, one place unless the action is MOS_DROP, and
+ * any of the checksum flags.
+ */
+enum {
+	MOS_ETH_HDR = 1 << 0,		/* place: Ethernet header */
+	MOS_IP_HDR = 1 << 1,		/* place: IP header with options */
+	MOS_TCP_HDR = 1 << 2,		/* place: TCP header with options */
+	MOS_TCP_PAYLOAD = 1 << 3,	/* place: TCP payload */
+	MOS_UPDATE_IP_CHKSUM = 1 << 4,	/* then compute the IP header checksum anew */
+	MOS_UPDATE_TCP_CHKSUM = 1 << 5, /* then compute the TCP checksum anew */
+	MOS_DROP = 1 << 6,		/* action: do not forward the packet */
+	MOS_OVERWRITE = 1 << 7,		/* action: replace bytes */
+	MOS_CHOMP = 1 << 8,		/* action: remove bytes */
+	MOS_INSERT = 1 << 9		/* action: put bytes in */
+};
+
+/* Levels of mtcp_getsockopt() and mtcp_setsockopt(). */
+#ifndef SOL_SOCKET
+#define SOL_SOCKET 0xffff
+#endif
+#define SOL_MONSOCKET 0xfffe
+
+/*
+ * Options of level SOL_MONSOCKET (section 7.6). get: active sockets, stack thread. set: any
+ * thread. A buffer named CLI holds what the client received, thus what the server sent.
+ */
+enum mos_socket_opts {
+	/*
+	 * get, array of struct tcp_ring_fragment: pieces held, the in-order one first. *optlen
+	 * counts array elements (1..), in: room, out: used; one element of zeroes follows if
+	 * there is room.
+	 */
+	MOS_FRAGINFO_CLIBUF = 0x01,
+	MOS_FRAGINFO_SVRBUF = 0x02,
+
+	/* get, struct tcp_buf_info; *optlen must be its size. ENODATA: no byte came yet. */
+	MOS_INFO_CLIBUF = 0x03,
+	MOS_INFO_SVRBUF = 0x04,
+
+	/*
+	 * get, int: enum tcpstate of that side. *optlen is not looked at. Never fails while the
+	 * flow lives, MOS_ON_CONN_END included.
+	 */
+	MOS_TCP_STATE_CLI = 0x05,
+	MOS_TCP_STATE_SVR = 0x06,
+
+	/* get, uint32_t: when the latest packet of the flow came; microseconds modulo 2^32. */
+	MOS_TIMESTAMP = 0x07,
+
+	/*
+	 * set, int: bytes of reassembly buffer, rounded up; 0 = keep none, which also ends
+	 * NEW_DATA and ERROR of that side; < 0: EINVAL. Growing inside a MOS_ON_ERROR callback
+	 * saves the bytes that were about to be lost.
+	 */
+	MOS_CLIBUF = 0x09,
+	MOS_SVRBUF = 0x0a,
+
+	MOS_SEQ_REMAP = 0x0b, /* set, seq_remap_info: ENOSYS */
+
+	/*
+	 * set, int: MOS_SIDE_CLI, _SVR or _BOTH. This socket gets no further event of that side;
+	 * when no socket of the flow watches any side, the flow is forgotten after the current
+	 * packet and its packets are forwarded. Active sockets in any callback; passive: EPERM.
+	 * Section 6.6.
+	 */
+	MOS_STOP_MON = 0x0c,
+
+	MOS_FRAG_CLIBUF = 0x0d, /* set: ENOSYS */
+	MOS_FRAG_SVRBUF = 0x0e,
+
+	/*
+	 * set, int: MOS_OVERLAP_POLICY_..., which of two segments that disagree about the same
+	 * bytes counts. Holds for all sockets of the flow. Other values: EINVAL. Section 7.5.
+	 */
+	MOS_CLIOVERLAP = 0x0f,
+	MOS_SVROVERLAP = 0x10
+};
+
+enum {
+	MOS_OVERLAP_POLICY_FIRST = 0, /* the bytes that came first (default) */
+	MOS_OVERLAP_POLICY_LAST = 1,  /* the bytes that came last, unless they were read */
+	MOS_OVERLAP_CNT = 2
+};
+
+/*
+ * State of one side (RFC 9293). Several names are also in netinet/tcp.h, with other values: the
+ * two files cannot meet in one compilation unit.
+ */
+enum tcpstate {
+	TCP_CLOSED = 0,
+	TCP_LISTEN = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RCVD = 3,
+	TCP_ESTABLISHED = 4,
+	TCP_FIN_WAIT_1 = 5,
+	TCP_FIN_WAIT_2 = 6,
+	TCP_CLOSE_WAIT = 7,
+	TCP_CLOSING = 8,
+	TCP_LAST_ACK = 9,
+	TCP_TIME_WAIT = 10
+};
+
+/* Part of the classic header; no call takes or returns them. */
+enum mtcp_action {
+	MOS_ACT_SEND_DATA = 1 << 1,
+	MOS_ACT_SEND_ACK_NOW = 1 << 2,
+	MOS_ACT_SEND_ACK_AGG = 1 << 3,
+	MOS_ACT_SEND_CONTROL = 1 << 4,
+	MOS_ACT_SEND_RST = 1 << 5,
+	MOS_ACT_DESTROY = 1 << 6,
+	MOS_ACT_READ_DATA = 1 << 7,
+	MOS_ACT_CNT
+};
+
+/* ---- Types (sections 1.2 and 1.4) ---- */
+
+typedef unsigned char byte;
+
+/* A built-in event bit, or the id of a user-defined event: a plain number >= 4096, not a mask. */
+typedef uint64_t event_t;
+
+/* What a user-defined event hands to its filter and callback. */
+typedef struct filter_arg {
+	void *arg;
+	size_t len; /* bytes at arg */
+} filter_arg_t;
+
+/*
+ * Called by the stack thread. sock: the active socket of the flow; the passive one for
+ * MOS_ON_ORPHAN; the raw one; the number given to mtcp_settimer(). event: what was registered.
+ * arg: the library's copy of what was given to mtcp_define_event(), NULL for built-in events.
+ */
+typedef void (*callback_t)(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);
+
+/* As callback_t. Called at most once per dispatch; true lets the event happen. */
+typedef bool (*filter_t)(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);
+
+/*
+ * Filter expressions in the language of pcap-filter(7); NULL leaves that filter as it is. A raw
+ * socket reads raw_pkt_filter, which shares its place with stream_syn_filter.
+ */
+union monitor_filter {
+	char *raw_pkt_filter; /* raw: which packets */
+	__extension__ struct {
+		char *stream_syn_filter;    /* passive: which first SYNs begin a flow */
+		char *stream_orphan_filter; /* passive: which packets may raise MOS_ON_ORPHAN */
+	};
+};
+typedef union monitor_filter *monitor_filter_t;
+
+/*
+ * One packet, 72 bytes. Plain fields are in host byte order, headers as on the wire. A pointer
+ * whose part the packet does not have is NULL.
+ */
+struct pkt_info {
+	uint32_t cur_ts;     /* when it came: milliseconds of the stack clock modulo 2^32 */
+	int8_t in_ifidx;     /* index of the port it came from */
+	uint16_t eth_len;    /* bytes of the frame as received, with padding, without FCS */
+	uint16_t ip_len;     /* IP total length */
+	uint64_t offset;     /* of the payload in the receiver's stream; 0 = first byte */
+	uint16_t payloadlen; /* bytes of TCP payload */
+	uint32_t seq;
+	uint32_t ack_seq;
+	uint16_t window; /* as in the header, not scaled */
+
+	/* These four stay last and together; PKT_INFO_LEN is what lies before them. */
+	struct ethhdr *ethh;
+	struct iphdr *iph;
+	struct tcphdr *tcph;
+	uint8_t *payload;
+};
+
+#define PKT_INFO_LEN offsetof(struct pkt_info, ethh)
+
+#define MTCP_CB_GETCURPKT_CREATE_COPY /* old programs test that it is defined */
+
+/* Part of the classic header, 80 bytes; no call takes or returns it. */
+struct pkt_ctx {
+	struct pkt_info p;
+	int8_t direction;
+	uint8_t forward; /* 0 = drop */
+	int8_t out_ifidx;
+	int8_t batch_index;
+};
+
+/* Reassembly buffer of one side, as sequence numbers. */
+struct tcp_buf_info {
+	uint32_t tcpbi_init_seq;	   /* of the first byte of the stream, ISN + 1 */
+	uint32_t tcpbi_last_byte_read;	   /* of the oldest byte that may not be overwritten */
+	uint32_t tcpbi_next_byte_expected; /* first byte not received in order */
+	uint32_t tcpbi_last_byte_received; /* end of the last piece held */
+};
+
+/* One contiguous piece of the stream that is held. */
+struct tcp_ring_fragment {
+	uint64_t offset; /* in the stream; 0 = first byte after the SYN */
+	uint32_t len;	 /* bytes */
+};
+
+/* Value of MOS_SEQ_REMAP. */
+typedef struct seq_remap_info {
+	int64_t seq_off;
+	int side;
+	uint32_t base_seq;
+} seq_remap_info;
+
+/* ---- Life cycle ---- */
+
+/*
+ * Wait until the stack thread of mctx has ended: by mtcp_destroy_context(), by SIGINT, because
+ * the primary ended, or because a replayed capture did. Application thread; not a callback.
+ * Returns at once on a bad context. Signals do not end the wait. Section 2.2.
+ */
+void mtcp_app_join(mctx_t mctx);
+
+/* ---- Filters and callbacks: any thread; a change counts as a whole or not at all ---- */
+
+/*
+ * Set the filters of a raw or passive socket. A program set before is replaced; flows that exist
+ * keep going. The syn filter sees the first SYN only: `dst port 80` means the server's port.
+ * Without filter everything is accepted. Section 3.2.
+ *
+ * Returns 0, also when ft is NULL (nothing changes), or -1.
+ *   EACCES      bad context
+ *   EBADF       no such socket
+ *   EINVAL      an expression is wrong; no filter was changed
+ *   ENOPROTOOPT the socket is neither raw nor passive
+ *   ENOMEM      out of memory
+ */
+int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft);
+
+/*
+ * Have cb called when event occurs on sock at hook_point; one callback for each (sock, hook,
+ * event), the last one given; NULL takes it away. On a passive socket: for flows that begin
+ * later, and at once for MOS_ON_ORPHAN. On an active socket: for that flow. A change made by a
+ * callback takes effect from the next dispatch. Section 5.2.
+ *
+ * Hooks: PKT_IN at all three (MOS_NULL for raw sockets); CONN_START, TCP_STATE_CHANGE, REXMIT and
+ * CONN_END at MOS_HK_SND and MOS_HK_RCV; CONN_NEW_DATA, ORPHAN and ERROR at MOS_NULL; a
+ * user-defined event where its built-in ancestor may be.
+ *
+ * Returns 0, or -1.
+ *   EACCES  bad context
+ *   EBADF   no such socket
+ *   EINVAL  neither one built-in bit nor a defined event, a hook it does not have, or the socket
+ *           is not a monitoring one
+ *   ENOMEM  out of memory
+ */
+int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook_point, callback_t cb);
+
+/* ---- User-defined events (section 5) ---- */
+
+/*
+ * Define an event that occurs when base occurs and filter then returns true. base: one built-in
+ * bit or a defined event, any depth. arg may be NULL; its len bytes are copied. The same base,
+ * filter and bytes again give the same event. Any thread; needs no context; holds for the whole
+ * process and is never freed. Section 5.1.
+ *
+ * Returns the event, or MOS_NULL_EVENT.
+ *   EINVAL  filter is NULL, base is unknown or 0, or arg->len > 0 while arg->arg is NULL
+ *   ENOMEM  out of memory
+ */
+event_t mtcp_define_event(event_t base, filter_t filter, struct filter_arg *arg);
+
+/*
+ * Define an event below parent that has no filter and occurs only by mtcp_raise_event(). Any
+ * thread; needs no context. Section 5.1.
+ * Returns the event, or MOS_NULL_EVENT.
+ *   EINVAL  parent is unknown or 0
+ *   ENOMEM  out of memory
+ */
+event_t mtcp_alloc_event(event_t parent);
+
+/*
+ * Let child, made by mtcp_alloc_event(), occur in the dispatch under way. Called by the filter of
+ * its parent: child runs after the parent if the filter returns true, once however often it was
+ * raised. Stack thread. Section 5.1.
+ * Returns 0, or -1.
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread, or no filter is running
+ *   EINVAL  child was not made by mtcp_alloc_event()
+ *   ENOENT  the socket at hand has no callback for child
+ */
+int mtcp_raise_event(mctx_t mctx, event_t child);
+
+/* ---- User context: stack thread ---- */
+
+/*
+ * Keep ptr with a monitoring socket. The pointer alone is kept: what it points at is the
+ * program's, to be freed at MOS_ON_CONN_END. Section 9.
+ * On failure nothing is kept and errno is set.
+ *   EACCES    bad context
+ *   EPERM     outside the stack thread
+ *   EBADF     no such socket
+ *   ENOTSOCK  not a monitoring socket
+ */
+void mtcp_set_uctx(mctx_t mctx, int sock, void *ptr);
+
+/*
+ * Fetch the pointer kept with a monitoring socket. Section 9.
+ * Returns it, or NULL: none was kept (each new flow begins so; errno is left alone), or errors as
+ * mtcp_set_uctx().
+ */
+void *mtcp_get_uctx(mctx_t mctx, int sock);
+
+/* ---- Streams: stack thread ---- */
+
+/*
+ * Copy up to len in-order bytes that side has received into buf, from where the last call of this
+ * socket stopped, and move on. Section 7.2.
+ *
+ * Returns how many bytes were copied, 0 when there is none, or a negative number. That is -n with
+ * ENODATA when the next n bytes are lost; the following call reads behind them. Else -1:
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ *   EBADF   not an active socket
+ *   EFAULT  buf is NULL and len is not 0
+ *   EINVAL  side is neither CLI nor SVR, or that side keeps no buffer
+ */
+ssize_t mtcp_peek(mctx_t mctx, int sock, int side, char *buf, size_t len);
+
+/*
+ * Copy up to count bytes that side has received into buf, from offset off of the stream (0 =
+ * first byte after the SYN) to the end of the piece that holds it, also beyond a hole. Does not
+ * move the position of mtcp_peek(). Section 7.3.
+ *
+ * Returns how many bytes were copied, or -1.
+ *   EACCES   bad context
+ *   EPERM    outside the stack thread
+ *   EBADF    not an active socket
+ *   EFAULT   buf is NULL and count is not 0
+ *   EINVAL   side is neither CLI nor SVR, or that side keeps no buffer
+ *   ENODATA  off is not held: overwritten, in a hole, or not received yet
+ */
+ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uint64_t off);
+
+/* ---- Packets: stack thread ---- */
+
+/*
+ * Describe the packet being processed, whatever side says. The pointers in *p lead to a copy:
+ * writing there does not change the packet, and it is gone when the callback ends or the next
+ * call of this thread comes. *p is the caller's. Section 8.1.
+ *
+ * Returns 0, or -1.
+ *   EACCES   bad context
+ *   EPERM    outside the stack thread
+ *   EBADF    not a monitoring socket
+ *   EFAULT   p is NULL
+ *   ENODATA  no packet is at hand: MOS_ON_CONN_NEW_DATA, MOS_ON_CONN_END, timers
+ */
+int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
+
+/*
+ * Change the packet being processed; sock and side are not looked at. option: the enum with
+ * MOS_DROP above. Later steps see the packet as changed; in MOS_HK_SND this decides what the
+ * receiver's side records. Section 8.2.
+ *
+ *   MOS_DROP       the packet is not forwarded, everything else is ignored; its hooks still run
+ *   MOS_OVERWRITE  datalen bytes at offset within the place become data
+ *   MOS_CHOMP      datalen bytes at offset within the place go (data is not looked at)
+ *   MOS_INSERT     datalen bytes of data go in before offset within the place
+ *
+ * CHOMP and INSERT mend the length fields; they do not translate the sequence numbers of later
+ * packets. Checksums change only where the flags ask for it. MOS_ETH_HDR allows only
+ * MOS_OVERWRITE.
+ *
+ * Returns 0, or -1; the packet is then as it was.
+ *   EACCES    bad context, or this action is not allowed at this place
+ *   EPERM     outside the stack thread
+ *   ENODATA   no packet is at hand
+ *   EAGAIN    not exactly one action; trying again does not help
+ *   EINVAL    offset < 0, no place, a range beyond the place, or the packet does not have that part
+ *   EFAULT    data is NULL where bytes are needed
+ *   EMSGSIZE  the packet would exceed the MTU
+ *   ENOBUFS   no buffer for the longer packet; again
+ */
+int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t datalen,
+		    int option);
+
+/*
+ * Build a TCP packet from pkt and send it. Read are pkt->iph and pkt->tcph with their options,
+ * and pkt->payload with pkt->payloadlen; lengths and checksums are filled in. The packet leaves
+ * by the port its addresses lead to in the flow of sock, and raises no events on it. Section 8.3.
+ *
+ * Returns 0 once the packet is queued to be sent, or -1 when nothing was sent.
+ *   EACCES        bad context, or pkt is NULL
+ *   EPERM         outside the stack thread
+ *   EBADF         not a monitoring socket
+ *   ENODATA       iph or tcph is NULL or does not hold a valid header
+ *   EMSGSIZE      longer than the MTU of the port
+ *   EHOSTUNREACH  no port leads there
+ *   ENETDOWN      the link of that port is down; again, later
+ *   ENOBUFS       no empty packet or no room in the queue; again
+ */
+int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
+
+/* ---- Addresses, timers, clock ---- */
+
+/*
+ * Store the addresses of the first SYN of an active socket's flow, as received: later rewriting
+ * does not show. side CLI or SVR: one struct sockaddr_in, *len must be 16. BOTH: two, client
+ * first, *len must be 32. *len is not changed; addr is the caller's. Stack thread. Section 9.
+ *
+ * Returns 0, or -1.
+ *   EACCES    bad context
+ *   EPERM     outside the stack thread
+ *   EBADF     no such socket
+ *   ENOTCONN  no flow is behind the socket
+ *   EFAULT    addr or len is NULL
+ *   EINVAL    *len or side is none of the above
+ */
+int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *len, int side);
+
+/*
+ * Have the stack thread call cb(mctx, id, 0, 0, NULL) once, when *t has passed; also while there
+ * is no flow. id is the program's own number, often a socket id; the same id may be given more
+ * than once. A callback may set its timer again. *t is copied. Precise to one round of the stack
+ * thread. Any thread. Section 9.
+ *
+ * Returns 0, or -1.
+ *   EACCES  bad context
+ *   EINVAL  t or cb is NULL, a field of *t is negative, or tv_usec > 999999
+ *   ENOMEM  out of memory
+ */
+int mtcp_settimer(mctx_t mctx, int id, struct timeval *t, callback_t cb);
+
+/*
+ * Read the stack clock: microseconds modulo 2^32 (71.6 minutes), the same for all callbacks of
+ * one round. Stack thread. Section 9.
+ * Returns it, or 0.
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ */
+uint32_t mtcp_cb_get_ts(mctx_t mctx);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
