@@ -31,7 +31,7 @@ int GetRSSCPUCore(in_addr_t sip, in_addr_t dip, in_port_t sp, in_port_t dp, int 
 /*
  * Split str into words at blanks, in place: argv[] receives pointers into str, and str must live
  * as long as they do. '...' and "..." keep blanks, may be empty, and may touch other text (a" b"c
- * is one word); there is no escape character. argv[] has max_argc (2..) places, the last word is
+ * is one word); there is no escape character. argv[] has max_argc (1..) places, the last word is
  * followed by NULL, and *argc receives the number of words, 0 to max_argc - 1. Section 2.3.
  *
  * Returns 0, or -1; unless EINVAL came of the arguments, argv[] and *argc hold the words found
