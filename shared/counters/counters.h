@@ -42,6 +42,7 @@
 	X(DROP_IP_CHECKSUM,     "dropped: IP header checksum")                                     \
 	X(DROP_IP6_EXT,         "dropped: IPv6 extension headers")                                 \
 	X(DROP_TCP_HDR_LEN,     "dropped: TCP header length")                                      \
+	X(GARBAGE,              "entries of a tx ring that were no sound packet of its worker")    \
 	/* primary, supervisor */                                                                  \
 	X(WORKER_DEATHS,        "workers that died while holding a shard")                         \
 	X(SUSPECT_FORWARDED,    "packets in hand at a death, forwarded (fail open)")               \
@@ -58,6 +59,7 @@
 	X(W_TCP_CHECKSUM,       "TCP segments with a wrong checksum: forwarded, no events")        \
 	X(W_TCP_BOGUS,          "segments their receiver would refuse (RST, handshake ACK)")       \
 	X(W_IPV6_IGNORED,       "TCP over IPv6 while ipv6 = 0: forwarded, raw sockets only")       \
+	X(W_PASSED_SUSPECT,     "segments of flows on which workers died too often: no events")    \
 	X(W_FLOWS_CREATED,      "flows created")                                                   \
 	X(W_FLOWS_ENDED,        "flows ended")                                                     \
 	X(W_FLOWS_ADOPTED,      "flows taken over from a predecessor")                             \

@@ -1,0 +1,206 @@
+#include "primary/memory/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
+#include <rte_memzone.h>
+#include <rte_ring.h>
+
+#include "primary/memory/reclaim.h"
+#include "primary/topology.h"
+#include "shared/names.h"
+
+static int fail(char *err, size_t err_len, const char *what, int code)
+{
+	snprintf(err, err_len, "%s: %s", what, strerror(code));
+	return -code;
+}
+
+/*
+ * An mbuf has 36 bytes for dynamic fields, of which 32 are aligned to 8. Our meta data takes all of
+ * them, and some drivers (net_pcap, when it is probed) take 8 for their receive time stamp. Both fit
+ * because they are the same: ts_ns comes first in struct mos_pkt_meta, and we lay it over the time
+ * stamp field, so that what such a driver writes is already in place.
+ */
+static int register_meta(struct mos_root *root, char *err, size_t err_len)
+{
+	static_assert(offsetof(struct mos_pkt_meta, ts_ns) == 0, "lies over the time stamp");
+	struct rte_mbuf_dynfield rest = {
+		.name = MOS_PKT_META_FIELD,
+		.size = sizeof(struct mos_pkt_meta) - sizeof(rte_mbuf_timestamp_t),
+		.align = 8,
+	};
+	int ts_offset;
+	size_t at;
+
+	if (rte_mbuf_dyn_rx_timestamp_register(&ts_offset, NULL) < 0)
+		return fail(err, err_len, "mbuf dynamic field for time stamps", rte_errno);
+	at = (size_t)ts_offset + sizeof(rte_mbuf_timestamp_t);
+	if (rte_mbuf_dynfield_register_offset(&rest, at) < 0)
+		return fail(err, err_len,
+			    "mbuf dynamic field for packet meta data (does a driver take it?)",
+			    rte_errno);
+	root->meta_offset = ts_offset;
+	return 0;
+}
+
+static void set_settings(struct mos_settings *s, const struct mos_config *cfg,
+			 const struct mos_memory_plan *plan)
+{
+	s->max_flows = plan->max_flows;
+	s->flow_area = (uint32_t)plan->shard.user_area_bytes;
+	s->tcp_timeout_ms = cfg->tcp_timeout < 0 ? 0 : (uint32_t)cfg->tcp_timeout * 1000u;
+	s->tcp_tw_ms = (uint32_t)cfg->tcp_tw_interval * 1000u;
+	s->forward = cfg->forward;
+	s->clock_packet = cfg->clock == MOS_CONFIG_CLOCK_PACKET;
+	s->idle_poll = cfg->idle == MOS_CONFIG_IDLE_POLL;
+	s->ipv6 = cfg->ipv6;
+	s->verify_tcp_csum = cfg->tcp_checksum == MOS_CONFIG_CSUM_VERIFY;
+}
+
+static int new_root(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
+		    size_t err_len)
+{
+	const struct rte_memzone *mz;
+	int rc;
+
+	mz = rte_memzone_reserve_aligned(MOS_ROOT_ZONE, sizeof(struct mos_root), SOCKET_ID_ANY, 0,
+					 MOS_CACHE_LINE);
+	if (mz == NULL)
+		return fail(err, err_len, "memory for the root", rte_errno);
+	p->root = mz->addr;
+	rc = mos_root_new(p->root, (uint32_t)p->cfg.workers, p->cfg.port_count, p->cfg.prefix);
+	if (rc < 0)
+		return fail(err, err_len, "root", -rc);
+	set_settings(&p->root->settings, &p->cfg, plan);
+	if (getrandom(&p->root->hash_seed, sizeof(p->root->hash_seed), 0) !=
+	    sizeof(p->root->hash_seed))
+		return fail(err, err_len, "getrandom", errno);
+	return register_meta(p->root, err, err_len);
+}
+
+static int new_ring(struct rte_ring *r, const char *kind, uint32_t shard, uint32_t count)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	snprintf(name, sizeof(name), "mos_%s_%u", kind, shard);
+	return rte_ring_init(r, name, count, RING_F_SP_ENQ | RING_F_SC_DEQ);
+}
+
+static int new_shard(struct mos_primary *p, const struct mos_memory_plan *plan, uint32_t i,
+		     char *err, size_t err_len)
+{
+	char name[RTE_MEMZONE_NAMESIZE], what[96];
+	const struct rte_memzone *mz;
+	struct mos_shard *s;
+	int rc;
+
+	snprintf(name, sizeof(name), MOS_SHARD_ZONE_FMT, i);
+	mz = rte_memzone_reserve_aligned(name, plan->shard.total, SOCKET_ID_ANY, 0, MOS_CACHE_LINE);
+	if (mz == NULL) {
+		snprintf(what, sizeof(what), "%zu MB for shard %u", plan->shard.total >> 20, i);
+		return fail(err, err_len, what, rte_errno);
+	}
+	s = mz->addr;
+	p->root->shard[i] = s;
+	/* Pages may carry what an earlier process left; the plan's object expects zeroes. */
+	memset(s, 0, plan->shard.total);
+	rc = mos_shard_new(s, &plan->shard, i, plan->max_flows);
+	if (rc == 0)
+		rc = new_ring(s->rx, "rx", i, p->ring_size);
+	if (rc == 0)
+		rc = new_ring(s->tx, "tx", i, p->ring_size);
+	if (rc == 0)
+		rc = new_ring(s->blank, "blank", i, 2 * MOS_BLANK_SIZE);
+	if (rc < 0)
+		return fail(err, err_len, name, -rc);
+	mos_shard_publish(s);
+	return 0;
+}
+
+static int new_pool(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
+		    size_t err_len)
+{
+	char what[96];
+
+	p->pool = rte_pktmbuf_pool_create(MOS_PKT_POOL, plan->mbufs, MOS_POOL_CACHE, 0,
+					  (uint16_t)plan->data_room, SOCKET_ID_ANY);
+	if (p->pool == NULL) {
+		snprintf(what, sizeof(what), "%zu MB for %u packets",
+			 ((size_t)plan->mbufs * plan->mbuf_bytes) >> 20, plan->mbufs);
+		return fail(err, err_len, what, rte_errno);
+	}
+	p->pool_size = plan->mbufs;
+	if (mos_pool_map_create(&p->pool_map, p->pool) < 0)
+		return fail(err, err_len, "map of the packet pool", ENOMEM);
+	return 0;
+}
+
+int mos_memory_new(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
+		   size_t err_len)
+{
+	int rc;
+
+	p->ring_size = (uint32_t)p->cfg.ring_size;
+	p->blank_size = MOS_BLANK_SIZE;
+	rc = new_root(p, plan, err, err_len);
+	for (uint32_t i = 0; rc == 0 && i < (uint32_t)p->cfg.workers; i++)
+		rc = new_shard(p, plan, i, err, err_len);
+	if (rc == 0)
+		rc = new_pool(p, plan, err, err_len);
+	if (rc < 0)
+		mos_memory_delete(p);
+	return rc;
+}
+
+int mos_memory_fill_blanks(struct mos_primary *p)
+{
+	struct rte_mbuf *m[MOS_BLANK_SIZE];
+
+	for (uint32_t i = 0; i < p->root->shard_count; i++) {
+		if (rte_pktmbuf_alloc_bulk(p->pool, m, p->blank_size) < 0)
+			return -ENOMEM;
+		for (uint32_t k = 0; k < p->blank_size; k++)
+			mos_meta(p, m[k])->owner = (uint8_t)(i + 1);
+		rte_ring_sp_enqueue_bulk(p->root->shard[i]->blank, (void **)m, p->blank_size, NULL);
+	}
+	return 0;
+}
+
+static void drain_ring(struct mos_primary *p, uint32_t shard, struct rte_ring *r)
+{
+	void *obj;
+
+	while (rte_ring_sc_dequeue(r, &obj) == 0)
+		rte_pktmbuf_free(mos_packet_reclaim(p, shard, obj));
+}
+
+void mos_memory_drain(struct mos_primary *p)
+{
+	for (uint32_t i = 0; i < p->root->shard_count; i++) {
+		drain_ring(p, i, p->root->shard[i]->rx);
+		drain_ring(p, i, p->root->shard[i]->tx);
+		drain_ring(p, i, p->root->shard[i]->blank);
+	}
+}
+
+void mos_memory_delete(struct mos_primary *p)
+{
+	char name[RTE_MEMZONE_NAMESIZE];
+
+	mos_pool_map_destroy(&p->pool_map);
+	rte_mempool_free(p->pool);
+	p->pool = NULL;
+	for (uint32_t i = 0; i < (uint32_t)p->cfg.workers; i++) {
+		snprintf(name, sizeof(name), MOS_SHARD_ZONE_FMT, i);
+		rte_memzone_free(rte_memzone_lookup(name));
+	}
+	rte_memzone_free(rte_memzone_lookup(MOS_ROOT_ZONE));
+	p->root = NULL;
+}

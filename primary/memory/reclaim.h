@@ -1,0 +1,53 @@
+/*
+ * Taking a packet back from a shard's ring: the ring was written by another process, so nothing in
+ * it is believed.
+ *
+ *   address not of the pool, or the packet is not marked as that shard's  -> FOREIGN: left alone
+ *   header bent (the worker overran something before it died)             -> BENT: made new, freed
+ *   otherwise                                                             -> the packet, ours again
+ *
+ * The owner mark (struct mos_pkt_meta) makes a packet that stands twice in the rings harmless: the
+ * second time it is FOREIGN. I/O lcore, or main thread when no worker lives.
+ */
+#ifndef MOS_PRIMARY_RECLAIM_H
+#define MOS_PRIMARY_RECLAIM_H
+
+#include <rte_mbuf.h>
+
+#include "primary/topology.h"
+
+/* Check a chain of segments, each one of the pool, that adds up. */
+bool mos_segments_sound(const struct mos_primary *p, const struct rte_mbuf *m);
+
+/* Give a packet whose header is bent back to the pool, formatted anew. */
+void mos_packet_renew(struct mos_primary *p, struct rte_mbuf *m);
+
+static inline bool mos_header_sound(const struct mos_primary *p, const struct rte_mbuf *m)
+{
+	if (m->pool != p->pool || m->buf_addr != (const void *)(m + 1) ||
+	    rte_mbuf_refcnt_read(m) != 1 ||
+	    (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) != 0 ||
+	    (uint32_t)m->data_off + m->data_len > m->buf_len)
+		return false;
+	if (mos_likely(m->nb_segs == 1))
+		return m->next == NULL && m->pkt_len == m->data_len;
+	return mos_segments_sound(p, m);
+}
+
+/* NULL: it was FOREIGN or BENT. */
+static inline struct rte_mbuf *mos_packet_reclaim(struct mos_primary *p, uint32_t shard, void *obj)
+{
+	struct rte_mbuf *m = obj;
+
+	if (mos_unlikely(!mos_pool_map_has(&p->pool_map, obj) ||
+			 mos_meta(p, m)->owner != shard + 1))
+		return NULL;
+	mos_meta(p, m)->owner = MOS_OWNER_PRIMARY;
+	if (mos_unlikely(!mos_header_sound(p, m))) {
+		mos_packet_renew(p, m);
+		return NULL;
+	}
+	return m;
+}
+
+#endif
