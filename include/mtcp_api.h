@@ -21,7 +21,7 @@
  * lists those. "Bad context" below means: mctx is NULL, was not returned by mtcp_create_context()
  * of this process, or its stack thread has ended. A destroyed one is refused like any other.
  *
- * Socket ids are small non-negative integers, valid with the context that created them.
+ * Socket ids are non-negative integers, valid with the context that created them.
  * Monitoring sockets and end-host sockets share one id space. An id is used again after its
  * socket is gone.
  *
@@ -133,15 +133,18 @@ struct app_ops {
  *
  * Returns 0, or -1; mos_last_error() of mos_ext.h then holds one line that names cause and
  * remedy.
- *   EINVAL        config_file is NULL, or the file has a mistake (the line names file and line)
- *   ENOENT        there is no such file
- *   EACCES        the file, or the control socket of the primary, may not be opened
- *   EALREADY      this process is attached already
- *   ECONNREFUSED  no mos-primary runs with that prefix; again, once one runs
- *   EPROTO        the primary is of another version
- *   EBUSY         the primary has no free place for one more process; again, after one has left
- *   ETIMEDOUT     the primary did not answer; again
- *   ENOMEM        out of memory, or the shared memory of the primary could not be mapped
+ *   EINVAL     config_file is NULL, or the file has a mistake (the line names file and line)
+ *   ENOENT     there is no such file
+ *   EACCES     the file, or the control socket of the primary, may not be opened
+ *   EPERM      not root
+ *   EALREADY   this process was attached before, or uses DPDK otherwise
+ *   ENOTCONN   no mos-primary runs with that prefix, or it ended; again, once one runs
+ *   EPROTO     the primary is of another version
+ *   EBUSY      the primary has no free place for one more process; again, after one has left
+ *   ETIMEDOUT  the primary did not answer; again
+ *   ENOMEM     out of memory
+ * Other errors are those of DPDK while it maps the primary's memory. A process whose DPDK did not
+ * come up cannot try again: EALREADY.
  */
 int mtcp_init(const char *config_file);
 
@@ -182,15 +185,16 @@ int mtcp_core_affinitize(int cpu);
 
 /*
  * Lease a share of the traffic, start the stack thread for it, and wait until it runs. cpu: 0 to
- * num_cores - 1, one context each. Packets may be arriving before the call returns: those that
- * come before the program has made its sockets pass unseen. Section 2.2.
+ * num_cores - 1, one context each. The stack thread takes its first packet when the program calls
+ * mtcp_app_join(), or 0.2 s later if it does not: time to make sockets and callbacks. Section
+ * 2.2.
  *
  * Returns the context, or NULL; mos_last_error() then holds one line that names cause and remedy.
  *   EINVAL     cpu is out of range
  *   EPERM      mtcp_init() has not succeeded yet
  *   EEXIST     this process has a context for cpu
  *   EBUSY      all shares are leased to living processes; again, after one has left
- *   EPIPE      the primary has ended
+ *   ENOTCONN   the primary has ended
  *   ETIMEDOUT  the primary did not answer; again
  *   EAGAIN     the thread could not be started; again
  *   ENOMEM     out of memory
