@@ -1,0 +1,171 @@
+#include "primary/ports/ports.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <rte_ethdev.h>
+
+#include "primary/memory/memory.h"
+#include "primary/topology.h"
+
+static int __attribute__((format(printf, 4, 5)))
+fail(char *err, size_t err_len, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(err, err_len, fmt, args);
+	va_end(args);
+	return -code;
+}
+
+/*
+ * One queue each way, no offloads: frames must come and go as they are on the wire. Chains of mbufs
+ * (long frames of a capture) are sent where the device can.
+ */
+static int configure(struct mos_port *port, struct rte_mempool *pool, char *err, size_t err_len)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = {0};
+	uint16_t rxd = MOS_PORT_DESC, txd = MOS_PORT_DESC, id = port->dpdk_port;
+	int node = rte_eth_dev_socket_id(id);
+	int rc;
+
+	rc = rte_eth_dev_info_get(id, &info);
+	if (rc == 0) {
+		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+		rc = rte_eth_dev_configure(id, 1, 1, &conf);
+	}
+	if (rc == 0)
+		rc = rte_eth_dev_adjust_nb_rx_tx_desc(id, &rxd, &txd);
+	if (rc == 0)
+		rc = rte_eth_rx_queue_setup(id, 0, rxd, (unsigned)node, NULL, pool);
+	if (rc == 0)
+		rc = rte_eth_tx_queue_setup(id, 0, txd, (unsigned)node, NULL);
+	if (rc == 0)
+		rc = rte_eth_dev_start(id);
+	if (rc < 0)
+		return fail(err, err_len, -rc, "port %s: the device does not start: %s", port->name,
+			    strerror(-rc));
+	port->started = true;
+	/* Not every device can; then it sees everything anyway, or says so by lost traffic. */
+	if (!port->was_promiscuous)
+		rte_eth_promiscuous_enable(id);
+	return 0;
+}
+
+static void fill_row(struct mos_port_row *row, const struct mos_port *port, int peer)
+{
+	struct rte_ether_addr mac = {0};
+
+	memset(row, 0, sizeof(*row));
+	snprintf(row->name, sizeof(row->name), "%s", port->name);
+	rte_eth_macaddr_get(port->dpdk_port, &mac);
+	memcpy(row->mac, mac.addr_bytes, sizeof(row->mac));
+	row->pair = peer < 0 ? MOS_PORT_NONE : (uint8_t)peer;
+	row->lossless = port->lossless;
+	row->dpdk_port = port->dpdk_port;
+	row->mtu = port->mtu;
+}
+
+static int start_port(struct mos_port *port, struct mos_primary *p, uint32_t index, char *err,
+		      size_t err_len)
+{
+	int rc;
+
+	if (rte_eth_dev_get_port_by_name(port->device, &port->dpdk_port) < 0)
+		return fail(err, err_len, ENODEV,
+			    port->pci ? "port %s: no driver took the device; bind it with "
+					"dpdk-devbind.py" :
+					"port %s: no such DPDK device; check its name and arguments",
+			    port->name);
+	rc = configure(port, p->pool, err, err_len);
+	if (rc < 0)
+		return rc;
+	if (port->mtu == 0)
+		rte_eth_dev_get_mtu(port->dpdk_port, &port->mtu);
+	fill_row(&p->root->port[index], port, p->cfg.port[index].peer);
+	return 0;
+}
+
+int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, size_t err_len)
+{
+	uint32_t before = rte_mempool_avail_count(p->pool);
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < ports->count; i++)
+		rc = start_port(&ports->port[i], p, i, err, err_len);
+	if (rc < 0) {
+		mos_ports_stop(ports);
+		return rc;
+	}
+	mos_ports_poll_links(ports, p->root);
+	p->pool_at_ports = before - rte_mempool_avail_count(p->pool);
+	p->ports = ports;
+	return 0;
+}
+
+/* net_af_packet of this DPDK says "up" once started: the kernel knows better. */
+static bool link_is_up(const struct mos_ports *ports, const struct mos_port *port)
+{
+	struct rte_eth_link link;
+	struct ifreq ifr = {0};
+
+	if (port->kernel_if[0] != '\0') {
+		memcpy(ifr.ifr_name, port->kernel_if, sizeof(ifr.ifr_name));
+		return ioctl(ports->sock, SIOCGIFFLAGS, &ifr) == 0 &&
+		       (ifr.ifr_flags & IFF_UP) != 0 && (ifr.ifr_flags & IFF_RUNNING) != 0;
+	}
+	/* net_memif needs the question itself: it moves no packets before. */
+	if (rte_eth_link_get_nowait(port->dpdk_port, &link) < 0)
+		return true;
+	return link.link_status == RTE_ETH_LINK_UP;
+}
+
+void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root)
+{
+	for (uint32_t i = 0; i < ports->count; i++)
+		__atomic_store_n(&root->port[i].link_up,
+				 (uint8_t)link_is_up(ports, &ports->port[i]), __ATOMIC_RELAXED);
+}
+
+void mos_ports_stop(struct mos_ports *ports)
+{
+	for (uint32_t i = 0; i < ports->count; i++) {
+		struct mos_port *port = &ports->port[i];
+
+		if (!port->started)
+			continue;
+		if (!port->was_promiscuous)
+			rte_eth_promiscuous_disable(port->dpdk_port);
+		rte_eth_dev_stop(port->dpdk_port);
+		rte_eth_dev_close(port->dpdk_port);
+		port->started = false;
+	}
+	if (ports->sock >= 0)
+		close(ports->sock);
+	ports->sock = -1;
+}
+
+void mos_ports_print(FILE *out, const struct mos_ports *ports)
+{
+	struct rte_eth_stats st;
+
+	for (uint32_t i = 0; i < ports->count; i++) {
+		const struct mos_port *port = &ports->port[i];
+
+		if (!port->started || rte_eth_stats_get(port->dpdk_port, &st) < 0)
+			continue;
+		if (st.imissed + st.rx_nombuf + st.ierrors + st.oerrors == 0)
+			continue;
+		fprintf(out,
+			"  port %s: missed %llu, no buffer %llu, receive errors %llu, "
+			"send errors %llu\n",
+			port->name, (unsigned long long)st.imissed,
+			(unsigned long long)st.rx_nombuf, (unsigned long long)st.ierrors,
+			(unsigned long long)st.oerrors);
+	}
+}

@@ -1,0 +1,76 @@
+/*
+ * Ports: from the names in mos.conf to started DPDK devices and the port table of the root.
+ *
+ *   kind in mos.conf    becomes
+ *   eth0                --vdev net_af_packet_<i>,iface=eth0,...    frame size from its MTU
+ *   net_xyz0,a=b,...    --vdev as written                          any DPDK virtual device
+ *   0000:03:00.0        --allow as written                         any DPDK driver
+ *
+ * Two steps: mos_ports_plan() before EAL starts checks what can be checked without DPDK (interfaces,
+ * files) and gives the device arguments; mos_ports_start() after it finds the devices, configures one
+ * queue each way and fills root->port[]. The index of a port is its line in `netdev`, everywhere.
+ *
+ * A net_pcap device that reads a file (rx_pcap=) is lossless: it waits instead of dropping, its
+ * packets carry the capture's time, and it comes to an end. With infinite_rx=1 it has neither time
+ * nor end.
+ *
+ * Everything here is called by the main thread.
+ */
+#ifndef MOS_PRIMARY_PORTS_H
+#define MOS_PRIMARY_PORTS_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shared/config/config.h"
+#include "shared/root/root.h"
+
+struct mos_primary;
+
+struct mos_port {
+	char name[MOS_CONFIG_NAME_LEN];              /* as in mos.conf */
+	char device[MOS_CONFIG_NAME_LEN];            /* name of the DPDK device */
+	char devargs[MOS_CONFIG_DEVARGS_LEN + 64];   /* for --vdev or --allow */
+	bool pci;                                    /* devargs belong to --allow */
+	bool lossless;                               /* reads a capture file */
+	bool endless;                                /* ... over and over */
+	bool started;
+	bool was_promiscuous;                        /* leave it so at the end */
+	char kernel_if[IF_NAMESIZE];                 /* "" = none */
+	uint16_t dpdk_port;
+	uint16_t mtu;                                /* bytes of IP packet */
+	bool any_length;                             /* sends frames of any length (a file, a sink) */
+};
+
+struct mos_ports {
+	uint32_t count;
+	int sock; /* for questions about kernel interfaces, -1 = closed */
+	struct mos_port port[MOS_CONFIG_PORT_MAX];
+};
+
+/*
+ * Before EAL: decide what each port becomes. 0 or -errno with one line in err: no such interface,
+ * MTU over mbuf_size, capture file missing.
+ */
+int mos_ports_plan(struct mos_ports *ports, const struct mos_config *cfg, char *err,
+		   size_t err_len);
+
+/*
+ * After EAL and memory: configure and start all ports, fill root->port[] and p->pool_at_ports, set
+ * p->ports. 0 or -errno with one line in err; the ports are stopped and closed again then.
+ */
+int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, size_t err_len);
+
+/* Ask for each link once: root->port[].link_up. Slow (system calls): once per second. */
+void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root);
+
+/* Stop all ports: none receives or sends any more; packets in their queues are freed. */
+void mos_ports_stop(struct mos_ports *ports);
+
+/* One line per port that lost packets by itself: missed, without buffer, errors. */
+void mos_ports_print(FILE *out, const struct mos_ports *ports);
+
+#endif
