@@ -369,10 +369,9 @@ int mtcp_raise_event(mctx_t mctx, event_t child);
  * Keep ptr with a monitoring socket. The pointer alone is kept: what it points at is the
  * program's, to be freed at MOS_ON_CONN_END. Section 9.
  * On failure nothing is kept and errno is set.
- *   EACCES    bad context
- *   EPERM     outside the stack thread
- *   EBADF     no such socket
- *   ENOTSOCK  not a monitoring socket
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ *   EBADF   no such monitoring socket
  */
 void mtcp_set_uctx(mctx_t mctx, int sock, void *ptr);
 
@@ -425,7 +424,7 @@ ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uin
  *   EACCES   bad context
  *   EPERM    outside the stack thread
  *   EBADF    not a monitoring socket
- *   EFAULT   p is NULL
+ *   EINVAL   p is NULL
  *   ENODATA  no packet is at hand: MOS_ON_CONN_NEW_DATA, MOS_ON_CONN_END, timers
  */
 int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
@@ -486,8 +485,7 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
  *   EPERM     outside the stack thread
  *   EBADF     no such socket
  *   ENOTCONN  no flow is behind the socket
- *   EFAULT    addr or len is NULL
- *   EINVAL    *len or side is none of the above
+ *   EINVAL    addr or len is NULL, or *len or side is none of the above
  */
 int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *len, int side);
 

@@ -17,9 +17,10 @@
  *
  * Results. A failing call returns -1 (NULL, 0 or MOS_NULL_EVENT where its type asks for it) and
  * sets errno. Where trying the same call again can help, its error says "again". No call ends the
- * process. A call which this version of the library does not build yet fails with ENOSYS; README
- * lists those. "Bad context" below means: mctx is NULL, was not returned by mtcp_create_context()
- * of this process, or its stack thread has ended. A destroyed one is refused like any other.
+ * process. What this version of the library does not build yet (calls, options, events, filters)
+ * fails with ENOSYS; README lists it. "Bad context" below means: mctx is NULL, was not returned
+ * by mtcp_create_context() of this process, or its stack thread has ended. A destroyed one is
+ * refused like any other.
  *
  * Socket ids are non-negative integers, valid with the context that created them.
  * Monitoring sockets and end-host sockets share one id space. An id is used again after its
@@ -186,8 +187,8 @@ int mtcp_core_affinitize(int cpu);
 /*
  * Lease a share of the traffic, start the stack thread for it, and wait until it runs. cpu: 0 to
  * num_cores - 1, one context each. The stack thread takes its first packet when the program calls
- * mtcp_app_join(), or 0.2 s later if it does not: time to make sockets and callbacks. Section
- * 2.2.
+ * mtcp_app_join(), or 0.2 s later if it does not: time to make sockets and callbacks.
+ * Section 2.2.
  *
  * Returns the context, or NULL; mos_last_error() then holds one line that names cause and remedy.
  *   EINVAL     cpu is out of range
@@ -205,9 +206,10 @@ mctx_t mtcp_create_context(int cpu);
  * Stop the stack thread, wait for it, give the share back, and free the context with its sockets.
  * Flows stay, for the next process that leases the share. Application thread, also the handler
  * given to mtcp_register_signal() for SIGINT while another thread waits in mtcp_app_join().
- * Called by the stack thread itself it only asks for the stop. Harmless on a bad context.
- * Section 2.2.
- * Returns 0.
+ * Called by the stack thread itself it only asks for the stop. A context that is destroyed
+ * already, or whose stack thread has ended, is no error. Section 2.2.
+ * Returns 0, or -1.
+ *   EACCES  mctx is NULL or was never a context
  */
 int mtcp_destroy_context(mctx_t mctx);
 
@@ -215,7 +217,8 @@ int mtcp_destroy_context(mctx_t mctx);
  * Have handler called on signal signum. For SIGINT the library keeps its own handler: without one
  * registered here, every context stops; with one, the first SIGINT makes mtcp_epoll_wait() and a
  * blocking mtcp_accept() return EINTR and calls handler(SIGINT), and a second SIGINT within a
- * second stops every context. Other signals: as signal(2). Any thread. Section 2.2.
+ * second stops every context. Other signals: as signal(2). The handler runs in signal context.
+ * Any thread. Section 2.2.
  * Returns the handler that was in place before, or SIG_ERR.
  *   EINVAL  there is no such signal, or it cannot be caught
  */
@@ -247,8 +250,7 @@ int mtcp_socket(mctx_t mctx, int domain, int type, int protocol);
  *
  * Returns 0, or -1.
  *   EACCES  bad context
- *   EBADF   no such socket
- *   EINVAL  an active monitoring socket
+ *   EBADF   no such socket, or an active one
  *   EAGAIN  the queue to the stack thread is full; again
  */
 int mtcp_close(mctx_t mctx, int sock);
@@ -265,8 +267,7 @@ int mtcp_close(mctx_t mctx, int sock);
  *   EPERM        level SOL_MONSOCKET outside the stack thread
  *   EBADF        no such socket
  *   ENOTSOCK     the socket is not of the kind that has this option
- *   EFAULT       optval or optlen is NULL
- *   EINVAL       *optlen does not fit the option
+ *   EINVAL       optval or optlen is NULL, or *optlen does not fit the option
  *   ENODATA      the buffer asked about does not exist yet; again, after data has arrived
  *   EINPROGRESS  SO_ERROR while connecting; *optval holds EINPROGRESS too
  *   ENOSYS       no such option or level
