@@ -248,6 +248,7 @@ static int open_signals(struct run *r)
 	static const int signals[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 	sigset_t mask;
 
+	signal(SIGCHLD, SIG_DFL); /* if it is ignored by heritage, there is no death to be seen */
 	sigemptyset(&mask);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigaddset(&mask, signals[i]);

@@ -159,6 +159,16 @@ def test_worker_that_ends_with_status_0_is_not_restarted(start):
     assert mos_run.rest().count("life") == 1
 
 
+def test_death_is_seen_when_mos_run_inherits_an_ignored_sigchld(start):
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        mos_run = start(command=shell("exit 3"))
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    assert "ended with status 3" in mos_run.line_with("worker 0")
+    assert mos_run.status() == 1
+
+
 def test_five_quick_failures_in_a_row_end_it(start):
     mos_run = start("--respawn", command=shell("echo life; exit 1"))
     assert mos_run.status() == 1
@@ -192,11 +202,11 @@ def test_signals_are_forwarded_once_to_each_worker(start):
 
 def test_stop_request_cancels_a_restart_that_waits(start):
     mos_run = start("--respawn", command=shell("kill -9 $$"))
-    mos_run.line_with("restarting in 800 ms")
+    mos_run.line_with("restarting in 1600 ms")
     asked = time.monotonic()
     mos_run.signal(signal.SIGTERM)
     assert mos_run.status() == 1
-    assert time.monotonic() - asked < 0.8
+    assert time.monotonic() - asked < 1.6
     assert not mos_run.rest()
 
 
