@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-MOS_RUN = os.environ.get("MOS_RUN", "build/apps/mos_run/mos-run")
+MOS_RUN = os.path.join(os.environ.get("MOS_BUILD", "build"), "apps/mos_run/mos-run")
 DEADLINE_S = 20
 
 WORKER = r"""
