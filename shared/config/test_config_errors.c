@@ -346,6 +346,11 @@ START_TEST(longest_device_string_fits)
 	snprintf(text, sizeof(text), "mos { netdev { %s } }", devargs);
 	load(text);
 	ck_assert_str_eq(cfg.port[0].devargs, devargs);
+	snprintf(text, sizeof(text), "mos { netdev { %sx } }", devargs);
+	expect_error(
+		text,
+		"mos.conf:1: `net_a,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx`"
+		": device arguments longer than 511 bytes");
 	load("mos { netdev { net_" LONG_58 "a } }");
 	ck_assert_uint_eq(strlen(cfg.port[0].name), 63);
 }
