@@ -249,10 +249,8 @@ static bool start_core(int cpu)
 		return false;
 	}
 	mctx = mtcp_create_context(cpu);
-	if (mctx == NULL) {
-		fprintf(stderr, "midstat: %s\n", mos_last_error());
-		return false;
-	}
+	if (mctx == NULL)
+		return false; /* the library has printed why */
 	atomic_store(&core->mctx, mctx);
 	if (watch(mctx) < 0) {
 		fprintf(stderr, "midstat: cannot watch connections: %s\n", strerror(errno));
@@ -397,16 +395,14 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	signal(SIGPIPE, SIG_IGN); /* a page that cannot be printed ends us in order */
-	if (mtcp_init(opt.config_file) < 0) {
-		fprintf(stderr, "midstat: %s\n", mos_last_error());
-		return EXIT_FAILURE;
-	}
+	if (mtcp_init(opt.config_file) < 0)
+		return EXIT_FAILURE; /* the library has printed why */
 	mtcp_register_signal(SIGINT, on_signal);
 	mtcp_register_signal(SIGTERM, on_signal);
 	ok = configure() && run();
 	stop();
 	mtcp_destroy();
 	if (ok)
-		ok = print_rest();
+		ok = print_rest() && mos_last_error()[0] == '\0'; /* else the primary has ended */
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
