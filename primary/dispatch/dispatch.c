@@ -125,7 +125,7 @@ uint32_t mos_dispatch_held(const struct mos_dispatch *d)
 
 /* ---- the round ---- */
 
-/* Once per second: what needs system calls or is not worth a look in each round. */
+/* Ten times a second: what needs system calls or is not worth a look in each round. */
 static void slow_round(struct mos_dispatch *d, const struct mos_shard_map *map)
 {
 	if (d->p->ports != NULL)
@@ -135,7 +135,7 @@ static void slow_round(struct mos_dispatch *d, const struct mos_shard_map *map)
 	for (uint32_t s = 0; s < d->shard_count; s++)
 		if (map->service[s] != MOS_SERVICE_PARKED)
 			mos_shard_io_blanks(d, &d->shard[s]);
-	d->next_slow = rte_rdtsc() + d->tsc_hz;
+	d->next_slow = rte_rdtsc() + d->tsc_hz / 10;
 }
 
 /* What workers gave back goes out before anything new comes in. */

@@ -62,18 +62,20 @@ static inline void prefetch_frame(const struct rte_mbuf *m)
 	__builtin_prefetch((const char *)m + MOS_CACHE_LINE, 1, 3); /* meta data is written */
 }
 
-static uint64_t wall_ns(void)
+/* The stack clock, as every process computes it. */
+static uint64_t stack_ns(const struct mos_dispatch *d)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME, &t); /* vDSO: no system call */
-	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+	clock_gettime(CLOCK_MONOTONIC, &t); /* vDSO: no system call */
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec +
+	       (uint64_t)d->p->root->wall_offset_ns;
 }
 
 void mos_input_burst(struct mos_dispatch *d, const struct mos_shard_map *map, struct rte_mbuf **m,
 		     const uint8_t *port, unsigned n)
 {
-	uint64_t bytes = 0, now_ns = wall_ns();
+	uint64_t bytes = 0, now_ns = stack_ns(d);
 
 	for (unsigned i = 0; i < RTE_MIN(n, (unsigned)PREFETCH_AHEAD); i++)
 		prefetch_frame(m[i]);

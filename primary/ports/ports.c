@@ -1,6 +1,8 @@
 #include "primary/ports/ports.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -108,17 +110,30 @@ int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, s
 	return 0;
 }
 
-/* net_af_packet of this DPDK says "up" once started: the kernel knows better. */
+/*
+ * net_af_packet of this DPDK says "up" once started: the kernel knows better. Carrier, because
+ * IFF_RUNNING follows it up to a second later.
+ */
+static bool kernel_link_is_up(int sock, const char *name)
+{
+	struct ethtool_value carrier = {.cmd = ETHTOOL_GLINK};
+	struct ifreq ifr = {0};
+
+	memcpy(ifr.ifr_name, name, IF_NAMESIZE);
+	if (ioctl(sock, SIOCGIFFLAGS, &ifr) < 0 || (ifr.ifr_flags & IFF_UP) == 0)
+		return false;
+	if ((ifr.ifr_flags & IFF_RUNNING) != 0)
+		return true;
+	ifr.ifr_data = (char *)&carrier;
+	return ioctl(sock, SIOCETHTOOL, &ifr) == 0 && carrier.data != 0;
+}
+
 static bool link_is_up(const struct mos_ports *ports, const struct mos_port *port)
 {
 	struct rte_eth_link link;
-	struct ifreq ifr = {0};
 
-	if (port->kernel_if[0] != '\0') {
-		memcpy(ifr.ifr_name, port->kernel_if, sizeof(ifr.ifr_name));
-		return ioctl(ports->sock, SIOCGIFFLAGS, &ifr) == 0 &&
-		       (ifr.ifr_flags & IFF_UP) != 0 && (ifr.ifr_flags & IFF_RUNNING) != 0;
-	}
+	if (port->kernel_if[0] != '\0')
+		return kernel_link_is_up(ports->sock, port->kernel_if);
 	/* net_memif needs the question itself: it moves no packets before. */
 	if (rte_eth_link_get_nowait(port->dpdk_port, &link) < 0)
 		return true;

@@ -10,6 +10,10 @@
  * files) and gives the device arguments; mos_ports_start() after it finds the devices, configures one
  * queue each way and fills root->port[]. The index of a port is its line in `netdev`, everywhere.
  *
+ * net_af_packet asks the kernel to join IPv4 fragments (its fanout flags); a joined packet is longer
+ * than the MTU and is cut off, so it is dropped and counted (drop_ip_total_len). Where fragments
+ * matter, name the interface through another driver, such as net_af_xdp0,iface=eth0.
+ *
  * A net_pcap device that reads a file (rx_pcap=) is lossless: it waits instead of dropping, its
  * packets carry the capture's time, and it comes to an end. With infinite_rx=1 it has neither time
  * nor end.
@@ -64,7 +68,7 @@ int mos_ports_plan(struct mos_ports *ports, const struct mos_config *cfg, char *
  */
 int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, size_t err_len);
 
-/* Ask for each link once: root->port[].link_up. Slow (system calls): once per second. */
+/* Ask for each link once: root->port[].link_up. Slow (system calls): not per round. */
 void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root);
 
 /* Stop all ports: none receives or sends any more; packets in their queues are freed. */
