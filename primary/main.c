@@ -24,9 +24,9 @@
 #include "primary/topology.h"
 
 enum {
-	GRACE_STOP_MS = 2000,     /* for workers to give their shards back */
-	GRACE_END_MS = 10000,     /* the same when the input has ended: they finish in their own time */
-	GRACE_PROCESS_MS = 1000,  /* for worker processes to go away */
+	GRACE_STOP_MS = 2000, /* for workers to give their shards back */
+	GRACE_END_MS = 10000, /* the same when the input has ended: they finish in their own time */
+	GRACE_PROCESS_MS = 1000, /* for worker processes to go away */
 };
 
 struct system {
@@ -315,8 +315,9 @@ static int check(struct system *s)
 		say(stderr, "%s", s->err);
 		return EXIT_FAILURE;
 	}
-	say(stdout, "configuration is good (prefix %s, %d shards, %u ports, %u packets, %u MB of "
-		    "hugepages)",
+	say(stdout,
+	    "configuration is good (prefix %s, %d shards, %u ports, %u packets, %u MB of "
+	    "hugepages)",
 	    cfg->prefix, cfg->workers, cfg->port_count, s->memory.mbufs, s->memory.huge_mb);
 	return EXIT_SUCCESS;
 }
@@ -346,9 +347,9 @@ static int serve(struct system *s)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"file", required_argument, NULL, 'f'}, {"check", no_argument, NULL, 'c'},
+		{"file", required_argument, NULL, 'f'},	 {"check", no_argument, NULL, 'c'},
 		{"help-config", no_argument, NULL, 'k'}, {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0},
 	};
 	static struct system s;
 	const char *file = NULL;

@@ -12,7 +12,7 @@
 #include "primary/ports/ports.h"
 
 enum {
-	SPIN_ROUNDS = 64,     /* without work, before the loop sleeps */
+	SPIN_ROUNDS = 64, /* without work, before the loop sleeps */
 	NAP_MIN_NS = 50000,
 	NAP_MAX_NS = 200000,
 	TIMER_SLACK_NS = 1000,

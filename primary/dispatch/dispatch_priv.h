@@ -21,9 +21,9 @@
 
 enum {
 	RX_BURST = 32,
-	TX_DRAIN = 64,    /* from a worker's tx ring per round */
-	TX_BATCH = 64,    /* per output port */
-	RX_DRAIN = 256,   /* by the fail policy, from a shard without worker, per round */
+	TX_DRAIN = 64,	/* from a worker's tx ring per round */
+	TX_BATCH = 64,	/* per output port */
+	RX_DRAIN = 256, /* by the fail policy, from a shard without worker, per round */
 	PREFETCH_AHEAD = 4,
 };
 static_assert(2 * RX_BURST + TX_BATCH <= MOS_PORT_HAND, "counted in the size of the pool");
@@ -33,22 +33,22 @@ struct shard_io {
 	struct mos_shard *shard;
 	struct rte_ring *rx, *tx, *blank;
 	uint32_t index;
-	uint32_t staged;                  /* packets of the burst in hand */
+	uint32_t staged; /* packets of the burst in hand */
 	struct rte_mbuf *stage[RX_BURST];
-	uint32_t head, tail;              /* of the backlog: free running */
+	uint32_t head, tail; /* of the backlog: free running */
 	struct rte_mbuf *backlog[MOS_BACKLOG_SIZE];
 };
 
 /* One port as the loop sees it. */
 struct port_io {
 	uint16_t dpdk_port;
-	uint8_t  index;
-	uint8_t  pair;       /* MOS_PORT_NONE = none */
-	bool     capture;    /* read by capture.c */
-	bool     endless;
-	bool     link_up;
-	bool     at_end;     /* the capture file has ended */
-	uint32_t ip_max;     /* longest IP packet it sends */
+	uint8_t index;
+	uint8_t pair; /* MOS_PORT_NONE = none */
+	bool capture; /* read by capture.c */
+	bool endless;
+	bool link_up;
+	bool at_end;	 /* the capture file has ended */
+	uint32_t ip_max; /* longest IP packet it sends */
 
 	uint32_t out_count;
 	uint64_t out_bytes;
@@ -62,19 +62,19 @@ struct mos_dispatch {
 	struct mos_primary *p;
 	struct mos_counters *ctr;
 	uint64_t hash_seed;
-	uint64_t clock_ns;     /* latest capture time published */
-	bool     forward;      /* configuration: forward = 1 */
-	bool     fail_open;
-	bool     clock_packet;
-	bool     idle_poll;
-	bool     patient;      /* a capture is read: wait for output ports */
-	bool     offline;      /* only captures are read: packets wait for a worker, whatever time */
-	bool     dry;          /* captures ended, rings seen empty: see capture.c */
-	bool     end_reported;
+	uint64_t clock_ns; /* latest capture time published */
+	bool forward;	   /* configuration: forward = 1 */
+	bool fail_open;
+	bool clock_packet;
+	bool idle_poll;
+	bool patient; /* a capture is read: wait for output ports */
+	bool offline; /* only captures are read: packets wait for a worker, whatever time */
+	bool dry;     /* captures ended, rings seen empty: see capture.c */
+	bool end_reported;
 	uint64_t dry_beat[MOS_SHARD_MAX];
 
-	uint64_t ts_flag;      /* ol_flags of a driver's receive time stamp */
-	uint64_t next_slow;    /* TSC of the next slow round */
+	uint64_t ts_flag;   /* ol_flags of a driver's receive time stamp */
+	uint64_t next_slow; /* TSC of the next slow round */
 	uint64_t tsc_hz;
 	uint32_t idle_rounds;
 	uint32_t nap_ns;
@@ -82,7 +82,7 @@ struct mos_dispatch {
 	uint32_t shard_count, port_count, capture_count;
 	uint32_t staged_shards; /* bit s: shard s has staged packets */
 	struct shard_io *shard; /* [shard_count] */
-	struct port_io *port;   /* [port_count] */
+	struct port_io *port;	/* [port_count] */
 };
 
 static inline void count(struct mos_dispatch *d, enum mos_counter which, uint64_t n)

@@ -2,9 +2,9 @@
 #include "primary/memory/reclaim.h"
 
 enum {
-	TX_TRIES = 4,      /* without progress, before a live port's packets are dropped */
-	L3_OFF_MAX = 22,   /* Ethernet and two VLAN tags */
-	L2_NO_IP = 18,     /* of frames without IP: Ethernet and a tag */
+	TX_TRIES = 4,	 /* without progress, before a live port's packets are dropped */
+	L3_OFF_MAX = 22, /* Ethernet and two VLAN tags */
+	L2_NO_IP = 18,	 /* of frames without IP: Ethernet and a tag */
 };
 
 /*
@@ -109,17 +109,13 @@ static void obey(struct mos_dispatch *d, struct shard_io *s, void *obj)
 		if (mos_likely(meta->out_port < d->port_count))
 			mos_output_put(d, m, meta->out_port);
 		else
-			drop(d, m, meta->out_port == MOS_PORT_NONE ? MOS_CTR_DROP_NO_PAIR :
-								    MOS_CTR_GARBAGE);
+			drop(d, m,
+			     meta->out_port == MOS_PORT_NONE ? MOS_CTR_DROP_NO_PAIR
+							     : MOS_CTR_GARBAGE);
 		break;
-	case MOS_VERDICT_DROP:
-		drop(d, m, MOS_CTR_DROP_BY_APP);
-		break;
-	case MOS_VERDICT_CONSUME:
-		drop(d, m, MOS_CTR_DROP_NO_PAIR);
-		break;
-	default:
-		drop(d, m, MOS_CTR_GARBAGE);
+	case MOS_VERDICT_DROP: drop(d, m, MOS_CTR_DROP_BY_APP); break;
+	case MOS_VERDICT_CONSUME: drop(d, m, MOS_CTR_DROP_NO_PAIR); break;
+	default: drop(d, m, MOS_CTR_GARBAGE);
 	}
 }
 

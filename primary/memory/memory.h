@@ -28,21 +28,21 @@
 struct mos_primary;
 
 enum {
-	MOS_BLANK_SIZE = 256,    /* packets kept in each blank ring */
+	MOS_BLANK_SIZE = 256,	 /* packets kept in each blank ring */
 	MOS_BACKLOG_SIZE = 2048, /* packets that wait in the I/O lcore while a shard is PARKED */
-	MOS_PORT_DESC = 1024,    /* descriptors of a NIC's queue that we ask for */
-	MOS_PORT_HAND = 256,     /* packets of a port in the hands of the I/O loop */
-	MOS_POOL_CACHE = 512,    /* mempool cache of the I/O lcore */
+	MOS_PORT_DESC = 1024,	 /* descriptors of a NIC's queue that we ask for */
+	MOS_PORT_HAND = 256,	 /* packets of a port in the hands of the I/O loop */
+	MOS_POOL_CACHE = 512,	 /* mempool cache of the I/O lcore */
 };
 
 struct mos_memory_plan {
 	struct mos_shard_plan shard;
-	size_t   ring_bytes, blank_bytes;
+	size_t ring_bytes, blank_bytes;
 	uint32_t max_flows; /* per shard */
 	uint32_t mbufs;
 	uint32_t mbuf_bytes; /* of one, with its pool header */
 	uint32_t data_room;  /* of one, headroom included */
-	size_t   total_bytes;
+	size_t total_bytes;
 	uint32_t huge_mb; /* hugepage memory needed, MB, with EAL's own and rounding */
 };
 

@@ -21,8 +21,10 @@ static uint64_t packets_at_most(const struct mos_config *cfg)
 	uint64_t sum = (uint32_t)cfg->workers * per_shard + MOS_POOL_CACHE * 3 / 2;
 
 	for (uint32_t i = 0; i < cfg->port_count; i++)
-		sum += per_port + (cfg->port[i].kind == MOS_CONFIG_PORT_IFACE ? 0 :
-				   2 * MOS_PORT_DESC); /* af_packet copies: it keeps none */
+		sum += per_port +
+		       (cfg->port[i].kind == MOS_CONFIG_PORT_IFACE
+				? 0
+				: 2 * MOS_PORT_DESC); /* af_packet copies: it keeps none */
 	return sum;
 }
 

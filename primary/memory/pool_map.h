@@ -19,9 +19,9 @@
 struct rte_mempool;
 
 struct mos_pool_map {
-	uintptr_t base;  /* first object */
+	uintptr_t base;	 /* first object */
 	uintptr_t lines; /* cache lines from the first to the last object, inclusive */
-	uint8_t  *bit;   /* one per line: an object starts here */
+	uint8_t *bit;	 /* one per line: an object starts here */
 };
 
 /* Walk the pool. 0 or -ENOMEM. */
@@ -34,8 +34,7 @@ static inline bool mos_pool_map_has(const struct mos_pool_map *m, const void *mb
 	uintptr_t off = (uintptr_t)mbuf - m->base; /* wraps to a large value below base */
 	uintptr_t line = off / MOS_CACHE_LINE;
 
-	return off % MOS_CACHE_LINE == 0 && line < m->lines &&
-	       (m->bit[line / 8] >> (line % 8) & 1);
+	return off % MOS_CACHE_LINE == 0 && line < m->lines && (m->bit[line / 8] >> (line % 8) & 1);
 }
 
 #endif

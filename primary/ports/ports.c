@@ -80,9 +80,10 @@ static int start_port(struct mos_port *port, struct mos_primary *p, uint32_t ind
 
 	if (rte_eth_dev_get_port_by_name(port->device, &port->dpdk_port) < 0)
 		return fail(err, err_len, ENODEV,
-			    port->pci ? "port %s: no driver took the device; bind it with "
-					"dpdk-devbind.py" :
-					"port %s: no such DPDK device; check its name and arguments",
+			    port->pci
+				    ? "port %s: no driver took the device; bind it with "
+				      "dpdk-devbind.py"
+				    : "port %s: no such DPDK device; check its name and arguments",
 			    port->name);
 	rc = configure(port, p->pool, err, err_len);
 	if (rc < 0)

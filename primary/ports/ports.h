@@ -35,18 +35,18 @@
 struct mos_primary;
 
 struct mos_port {
-	char name[MOS_CONFIG_NAME_LEN];              /* as in mos.conf */
-	char device[MOS_CONFIG_NAME_LEN];            /* name of the DPDK device */
-	char devargs[MOS_CONFIG_DEVARGS_LEN + 64];   /* for --vdev or --allow */
-	bool pci;                                    /* devargs belong to --allow */
-	bool lossless;                               /* reads a capture file */
-	bool endless;                                /* ... over and over */
+	char name[MOS_CONFIG_NAME_LEN];		   /* as in mos.conf */
+	char device[MOS_CONFIG_NAME_LEN];	   /* name of the DPDK device */
+	char devargs[MOS_CONFIG_DEVARGS_LEN + 64]; /* for --vdev or --allow */
+	bool pci;				   /* devargs belong to --allow */
+	bool lossless;				   /* reads a capture file */
+	bool endless;				   /* ... over and over */
 	bool started;
-	bool was_promiscuous;                        /* leave it so at the end */
-	char kernel_if[IF_NAMESIZE];                 /* "" = none */
+	bool was_promiscuous;	     /* leave it so at the end */
+	char kernel_if[IF_NAMESIZE]; /* "" = none */
 	uint16_t dpdk_port;
-	uint16_t mtu;                                /* bytes of IP packet */
-	bool any_length;                             /* sends frames of any length (a file, a sink) */
+	uint16_t mtu;	 /* bytes of IP packet */
+	bool any_length; /* sends frames of any length (a file, a sink) */
 };
 
 struct mos_ports {

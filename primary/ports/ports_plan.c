@@ -13,9 +13,10 @@
 #include "shared/platform.h"
 
 enum {
-	L2_MAX = 22,                                                     /* Ethernet and two tags */
-	TPACKET_OVERHEAD = TPACKET2_HDRLEN + 2,                          /* + alignment of the IP header */
-	TPACKET_HDR_ROOM = TPACKET2_HDRLEN - sizeof(struct sockaddr_ll), /* not counted by the driver */
+	L2_MAX = 22,				/* Ethernet and two tags */
+	TPACKET_OVERHEAD = TPACKET2_HDRLEN + 2, /* + alignment of the IP header */
+	TPACKET_HDR_ROOM =
+		TPACKET2_HDRLEN - sizeof(struct sockaddr_ll), /* not counted by the driver */
 	AF_PACKET_FRAMES = 1024,
 	BLOCK_MIN = 4096,
 };
@@ -121,8 +122,8 @@ static int plan_vdev(struct mos_port *port, char *err, size_t err_len)
 {
 	if (is_driver(port->device, "net_pcap") || is_driver(port->device, "eth_pcap"))
 		return plan_pcap(port, err, err_len);
-	port->any_length = is_driver(port->device, "net_null") ||
-			   is_driver(port->device, "net_ring");
+	port->any_length =
+		is_driver(port->device, "net_null") || is_driver(port->device, "net_ring");
 	return 0;
 }
 
@@ -142,8 +143,7 @@ static int plan_port(struct mos_ports *ports, uint32_t i, const struct mos_confi
 	return port->pci ? 0 : plan_vdev(port, err, err_len);
 }
 
-int mos_ports_plan(struct mos_ports *ports, const struct mos_config *cfg, char *err,
-		   size_t err_len)
+int mos_ports_plan(struct mos_ports *ports, const struct mos_config *cfg, char *err, size_t err_len)
 {
 	int rc = 0;
 

@@ -35,9 +35,10 @@ static void name_holder(int fd, const char *prefix, char *err, size_t err_len)
 
 	pid[n > 0 ? n : 0] = '\0';
 	pid[strcspn(pid, "\n")] = '\0';
-	snprintf(err, err_len,
-		 "another mos-primary (pid %s) runs with prefix %s; stop it or set another `prefix`",
-		 pid[0] ? pid : "?", prefix);
+	snprintf(
+		err, err_len,
+		"another mos-primary (pid %s) runs with prefix %s; stop it or set another `prefix`",
+		pid[0] ? pid : "?", prefix);
 }
 
 /* 0, -EAGAIN: the file went away under us, or -errno with a line. */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 struct mos_run_dir {
-	int  lock_fd;
+	int lock_fd;
 	char path[64];
 	char lock_path[64];
 };
