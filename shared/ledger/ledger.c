@@ -20,9 +20,11 @@ bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint3
 	if (count > waiting)
 		return false;
 	if (tx_prod_tail != l->tx_tail) {
+		if (tx_prod_tail - l->tx_tail != count) /* bursts go out whole */
+			return false;
 		out->done = count;
 		out->sent = true;
-		return tx_prod_tail - l->tx_tail >= count;
+		return true;
 	}
 	out->done = cur;
 	out->suspect = cur < count && l->stage != MOS_STAGE_IDLE;
