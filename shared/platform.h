@@ -6,11 +6,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
-#define MOS_CACHE_LINE    64
+#define MOS_CACHE_LINE	  64
 #define MOS_CACHE_ALIGNED __attribute__((aligned(MOS_CACHE_LINE)))
 
-#define mos_likely(x)   __builtin_expect(!!(x), 1)
+#define mos_likely(x)	__builtin_expect(!!(x), 1)
 #define mos_unlikely(x) __builtin_expect(!!(x), 0)
 
 /* Bring the line at p near, for reading. */
@@ -24,6 +25,27 @@ static inline void mos_pause(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
+#endif
+}
+
+/*
+ * A counter that runs at a constant rate, cheap to read; its unit is the processor's business. For
+ * benches: two reads may be reordered against the work between them by some cycles.
+ */
+static inline uint64_t mos_tsc(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	uint64_t v;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
+	return v;
+#else
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 #endif
 }
 
