@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -64,6 +65,16 @@ static void set_settings(struct mos_settings *s, const struct mos_config *cfg,
 	s->verify_tcp_csum = cfg->tcp_checksum == MOS_CONFIG_CSUM_VERIFY;
 }
 
+/* How far the wall clock is ahead of CLOCK_MONOTONIC now; fixed, so that the stack clock never jumps. */
+static int64_t wall_offset_ns(void)
+{
+	struct timespec wall, mono;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	return (int64_t)(wall.tv_sec - mono.tv_sec) * 1000000000 + (wall.tv_nsec - mono.tv_nsec);
+}
+
 static int new_root(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
 		    size_t err_len)
 {
@@ -79,6 +90,7 @@ static int new_root(struct mos_primary *p, const struct mos_memory_plan *plan, c
 	if (rc < 0)
 		return fail(err, err_len, "root", -rc);
 	set_settings(&p->root->settings, &p->cfg, plan);
+	p->root->wall_offset_ns = wall_offset_ns();
 	if (getrandom(&p->root->hash_seed, sizeof(p->root->hash_seed), 0) !=
 	    sizeof(p->root->hash_seed))
 		return fail(err, err_len, "getrandom", errno);

@@ -1,0 +1,23 @@
+/*
+ * Where every mbuf is.
+ *
+ *   pool (free) | rings of the shards | in the I/O lcore's hands | kept by ports
+ *
+ * Each mbuf that was handed to a shard carries owner = shard + 1 in its meta data until it comes
+ * back. So after a death the mbufs of that owner that are in none of its rings are the ones the
+ * worker lost: they are freed and counted. Ring entries that are no mbuf of the shard, or stand
+ * there twice, are taken out on the way.
+ *
+ * Supervisor thread, while the shard is PARKED and no worker holds it. No memory is taken.
+ */
+#ifndef MOS_PRIMARY_AUDIT_H
+#define MOS_PRIMARY_AUDIT_H
+
+#include <stdint.h>
+
+struct mos_primary;
+
+/* Free the mbufs of a shard that are in none of its rings. Returns how many. */
+uint32_t mos_audit_shard(struct mos_primary *p, uint32_t shard);
+
+#endif

@@ -1,0 +1,116 @@
+#include "primary/crash/crash.h"
+
+#include <string.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include "primary/crash/audit.h"
+#include "primary/topology.h"
+#include "shared/flow_table/flow_table.h"
+
+static struct mos_counters *counters(struct mos_primary *p)
+{
+	return &p->root->supervisor;
+}
+
+/*
+ * Move the next packet of the rx ring to the tx ring, where the I/O lcore finds it with its
+ * verdict. We are the rx ring's only consumer and the tx ring's only producer now. A tx ring without
+ * room (the I/O lcore has not drained it yet) or a pointer that is no mbuf of ours ends the work on
+ * this packet: the audit finds what was lost.
+ */
+static bool move_one(struct mos_primary *p, struct mos_shard *s, const bool *forward)
+{
+	struct rte_mbuf *m;
+	struct mos_pkt_meta *meta;
+
+	if (rte_ring_free_count(s->tx) == 0 || rte_ring_sc_dequeue(s->rx, (void **)&m) != 0)
+		return false;
+	if (!mos_pool_map_has(&p->pool_map, m))
+		return false;
+	meta = mos_meta(p, m);
+	if (forward != NULL && !*forward)
+		meta->verdict = MOS_VERDICT_DROP;
+	return rte_ring_sp_enqueue(s->tx, m) == 0;
+}
+
+static void strike(struct mos_shard *s, struct mos_crash_report *r)
+{
+	uint32_t capacity = 0;
+	struct mos_flow *f = (struct mos_flow *)(uintptr_t)mos_flow_table_records(
+		s->flow_table, s->flow_table_bytes, &capacity);
+
+	if (f == NULL || r->flow >= capacity || !(f[r->flow].flags & MOS_FLOW_IN_USE))
+		return;
+	f += r->flow;
+	f->flags |= MOS_FLOW_SUSPECT;
+	if (f->strikes < UINT8_MAX)
+		f->strikes++;
+	r->strikes = f->strikes;
+}
+
+/* The suspect gets the fail policy. It may be half edited: it goes as it is, or not at all. */
+static void resolve_suspect(struct mos_primary *p, struct mos_shard *s, bool forward,
+			    struct mos_crash_report *r)
+{
+	if (!move_one(p, s, &forward))
+		return;
+	r->suspect = true;
+	mos_counter_add(counters(p), forward ? MOS_CTR_SUSPECT_FORWARDED : MOS_CTR_SUSPECT_DROPPED,
+			1);
+}
+
+/* The dead worker enqueued the whole burst; only the dequeue was not finished. */
+static uint32_t finish_dequeue(struct mos_shard *s, uint32_t n)
+{
+	void *gone[MOS_BURST_MAX];
+
+	return rte_ring_sc_dequeue_bulk(s->rx, gone, n, NULL);
+}
+
+static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
+		    struct mos_crash_report *r)
+{
+	struct mos_ledger_verdict v;
+
+	r->in_hand = s->ledger.count;
+	r->ledger_bad = !mos_ledger_resolve(&s->ledger, s->rx->cons.tail, s->tx->prod.tail,
+					    rte_ring_count(s->rx), &v);
+	r->stage = v.stage;
+	r->flow = v.flow;
+	if (r->ledger_bad)
+		return;
+	if (v.sent) {
+		finish_dequeue(s, v.done);
+		return;
+	}
+	for (uint32_t i = 0; i < v.done; i++)
+		r->rescued += move_one(p, s, NULL);
+	mos_counter_add(counters(p), MOS_CTR_RESCUED, r->rescued);
+	if (v.suspect)
+		resolve_suspect(p, s, forward, r);
+	if (v.flow != UINT32_MAX)
+		strike(s, r);
+}
+
+void mos_crash_repair(struct mos_primary *p, uint32_t shard, bool suspect_forward,
+		      struct mos_crash_report *report)
+{
+	struct mos_shard *s = p->root->shard[shard];
+
+	memset(report, 0, sizeof(*report));
+	report->flow = UINT32_MAX;
+	mos_counter_add(counters(p), MOS_CTR_WORKER_DEATHS, 1);
+
+	mos_ring_repair_consumer(s->rx);
+	mos_ring_repair_consumer(s->blank);
+	mos_ring_repair_producer(s->tx);
+	resolve(p, s, suspect_forward, report);
+	mos_ledger_reset(&s->ledger);
+	report->waiting = rte_ring_count(s->rx);
+
+	report->recovered = mos_audit_shard(p, shard);
+	mos_counter_add(counters(p), MOS_CTR_MBUFS_RECOVERED, report->recovered);
+}

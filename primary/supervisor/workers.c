@@ -1,0 +1,275 @@
+#include "primary/supervisor/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "primary/eal/eal_primary.h"
+
+/* How long an attach may take, and a new connection may stay silent. */
+#define ATTACH_NS UINT64_C(10000000000)
+#define HELLO_NS  UINT64_C(2000000000)
+
+static uint32_t attach_slot(const struct mos_supervisor *s, const struct worker *w)
+{
+	return (uint32_t)(w - s->worker) + 1;
+}
+
+static void enter(struct worker *w, enum worker_state state)
+{
+	w->state = state;
+	w->since_ns = mos_sup_now_ns();
+}
+
+static void forget(struct worker *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	if (w->pidfd >= 0)
+		close(w->pidfd);
+	*w = (struct worker){.fd = -1, .pidfd = -1};
+}
+
+static void refuse(int fd, int error, const char *text)
+{
+	struct mos_ctl_msg m;
+
+	mos_ctl_init(&m, MOS_CTL_REFUSED);
+	m.error = error;
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	mos_ctl_send(fd, &m);
+}
+
+/* ---- who it is ---- */
+
+/* Start time of a process, field 22 of its stat file: tells a reused pid. 0 if it is gone. */
+static uint64_t start_time_of(pid_t pid)
+{
+	char path[64], line[1024];
+	const char *at;
+	uint64_t v = 0;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	n = fread(line, 1, sizeof(line) - 1, f);
+	fclose(f);
+	line[n] = '\0';
+	at = strrchr(line, ')'); /* the command name may contain spaces and brackets */
+	for (int field = 2; at != NULL && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at != NULL)
+		v = strtoull(at, NULL, 10);
+	return v;
+}
+
+static int identify(struct worker *w)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(w->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		return -errno;
+	if (peer.pid <= 0)
+		return -ESRCH; /* of another pid namespace: its death could not be seen */
+	w->pid = peer.pid;
+	w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
+	if (w->pidfd < 0)
+		return -errno;
+	w->start_time = start_time_of(w->pid);
+	return w->start_time != 0 ? 0 : -ESRCH;
+}
+
+void mos_sup_accept(struct mos_supervisor *s)
+{
+	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct worker *w = NULL;
+
+	if (fd < 0)
+		return;
+	for (unsigned i = 0; i < WORKER_MAX && w == NULL; i++)
+		if (s->worker[i].state == WORKER_FREE)
+			w = &s->worker[i];
+	if (w == NULL || atomic_load(&s->stopping)) {
+		refuse(fd, w == NULL ? EAGAIN : ESHUTDOWN,
+		       w == NULL ? "too many processes are attached" : "the primary is stopping");
+		close(fd);
+		return;
+	}
+	*w = (struct worker){.fd = fd, .pidfd = -1, .order = s->arrivals++};
+	if (identify(w) != 0) {
+		refuse(fd, EACCES, "the primary cannot see this process (another pid namespace?)");
+		forget(w);
+		return;
+	}
+	enter(w, WORKER_CONNECTED);
+}
+
+/* ---- attaching, one at a time ---- */
+
+static void welcome(struct mos_supervisor *s, struct worker *w)
+{
+	struct mos_ctl_msg m;
+
+	mos_ctl_init(&m, MOS_CTL_WELCOME);
+	m.attach_slot = attach_slot(s, w);
+	snprintf(m.text, sizeof(m.text), "%s", s->p->cfg.prefix);
+	enter(w, WORKER_ATTACHING);
+	mos_ctl_send(w->fd, &m); /* if it cannot be told, its deadline or its pidfd ends this */
+}
+
+static void welcome_next(struct mos_supervisor *s)
+{
+	struct worker *next = NULL;
+
+	for (unsigned i = 0; i < WORKER_MAX; i++) {
+		struct worker *w = &s->worker[i];
+
+		if (w->state == WORKER_ATTACHING)
+			return;
+		if (w->state == WORKER_WAITING && (next == NULL || w->order < next->order))
+			next = w;
+	}
+	if (next != NULL)
+		welcome(s, next);
+}
+
+static void on_hello(struct worker *w, const struct mos_ctl_msg *m)
+{
+	struct mos_ctl_msg ours;
+	char text[MOS_CTL_TEXT];
+
+	mos_ctl_init(&ours, MOS_CTL_HELLO);
+	if (m->version == ours.version && m->layout_hash == ours.layout_hash) {
+		enter(w, WORKER_WAITING);
+		return;
+	}
+	snprintf(text, sizeof(text),
+		 "primary and application are of different builds (layout %016" PRIx64
+		 " and %016" PRIx64 "); install both from one and restart",
+		 ours.layout_hash, m->layout_hash);
+	refuse(w->fd, EPROTO, text);
+	mos_sup_log("pid %d refused: its layout is %016" PRIx64 ", ours %016" PRIx64, (int)w->pid,
+		    m->layout_hash, ours.layout_hash);
+	forget(w);
+}
+
+/* ---- messages ---- */
+
+/* A message that does not fit the state of its sender. */
+static void on_nonsense(struct worker *w)
+{
+	refuse(w->fd, EPROTO, "not now");
+}
+
+static void dispatch(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m)
+{
+	struct mos_ctl_msg answer;
+
+	if (m->type == MOS_CTL_HELLO && w->state == WORKER_CONNECTED) {
+		on_hello(w, m);
+	} else if (m->type == MOS_CTL_ATTACHED && w->state == WORKER_ATTACHING) {
+		enter(w, WORKER_ATTACHED);
+		mos_sup_log("worker pid %d attached (slot %u)", (int)w->pid, attach_slot(s, w));
+	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED) {
+		mos_sup_lease(s, w, m->shard, &answer);
+		mos_ctl_send(w->fd, &answer);
+	} else if (m->type == MOS_CTL_RELEASE && w->state == WORKER_ATTACHED) {
+		mos_sup_release(s, w, m, &answer);
+		mos_ctl_send(w->fd, &answer);
+	} else {
+		on_nonsense(w);
+	}
+}
+
+/*
+ * The peer closed its end. One that never attached is forgotten; others keep their slot until
+ * their process is gone, and what they hold until then is theirs.
+ */
+static void on_close(struct worker *w)
+{
+	if (w->state < WORKER_ATTACHING) {
+		forget(w);
+		return;
+	}
+	close(w->fd);
+	w->fd = -1;
+}
+
+void mos_sup_message(struct mos_supervisor *s, struct worker *w)
+{
+	struct mos_ctl_msg m;
+	int err = mos_ctl_recv(w->fd, &m, 0);
+
+	if (err == -EAGAIN)
+		return;
+	if (err == 0)
+		dispatch(s, w, &m);
+	else if (err == -EPROTO && w->state == WORKER_CONNECTED && m.magic == MOS_CTL_MAGIC)
+		on_hello(w, &m); /* another version: tell it so */
+	else if (err == -EPROTO && w->state >= WORKER_ATTACHING)
+		on_nonsense(w);
+	else
+		on_close(w);
+	welcome_next(s);
+}
+
+/* ---- deaths and deadlines ---- */
+
+void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
+{
+	bool attaching = w->state == WORKER_ATTACHING;
+	int freed = 0;
+
+	mos_sup_declare_dead(s, w);
+	if (attaching) {
+		freed = mos_eal_locks_mend();
+		mos_sup_log("worker pid %d died while attaching; locks freed: %d", (int)w->pid,
+			    freed);
+	}
+	if (w->state >= WORKER_ATTACHING)
+		mos_eal_primary_sweep(s->p->cfg.prefix);
+	forget(w);
+	welcome_next(s);
+}
+
+void mos_sup_tend_workers(struct mos_supervisor *s)
+{
+	uint64_t now = mos_sup_now_ns();
+
+	for (unsigned i = 0; i < WORKER_MAX; i++) {
+		struct worker *w = &s->worker[i];
+
+		if (w->state == WORKER_CONNECTED && now - w->since_ns > HELLO_NS) {
+			forget(w);
+		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > ATTACH_NS) {
+			mos_sup_log("worker pid %d is killed: attaching took over %d s",
+				    (int)w->pid, (int)(ATTACH_NS / 1000000000));
+			syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+			w->since_ns = now; /* the pidfd tells when it is gone */
+		}
+	}
+}
+
+void mos_sup_close_all(struct mos_supervisor *s)
+{
+	for (unsigned i = 0; i < WORKER_MAX; i++) {
+		struct worker *w = &s->worker[i];
+
+		if (w->state == WORKER_ATTACHED)
+			mos_sup_log("worker pid %d is still alive; it has lost its primary",
+				    (int)w->pid);
+		if (w->state != WORKER_FREE)
+			forget(w);
+	}
+}
