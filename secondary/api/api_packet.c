@@ -1,0 +1,96 @@
+/* The packet in hand, time and timers: specification sections 8.1 and 9. */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "secondary/worker.h"
+
+static int fail(int err)
+{
+	errno = err;
+	return -1;
+}
+
+/*
+ * Copy the frame to the scratch area and point into the copy, so that an application that writes
+ * through the pointers changes nothing but its copy. Headers lie in the first segment; a payload
+ * spread over several is gathered by the copy.
+ */
+static void show(struct mos_ctx *c, struct pkt_info *p)
+{
+	const struct mos_pkt_meta *meta = c->cur.meta;
+	struct rte_mbuf *m = c->cur.mbuf;
+	uint32_t len = m->pkt_len < MOS_SCRATCH_BYTES ? m->pkt_len : MOS_SCRATCH_BYTES;
+	const void *frame = rte_pktmbuf_read(m, 0, len, c->scratch);
+
+	if (frame != c->scratch && frame != NULL)
+		memcpy(c->scratch, frame, len);
+	memset(p, 0, sizeof(*p)); /* offset stays 0 as long as no stream is kept */
+	p->cur_ts = c->now_ms;
+	p->in_ifidx = (int8_t)meta->in_port;
+	p->eth_len = (uint16_t)(m->pkt_len > UINT16_MAX ? UINT16_MAX : m->pkt_len);
+	p->ethh = (struct ethhdr *)c->scratch;
+	if (meta->ip_version != 4)
+		return;
+	p->iph = (struct iphdr *)(c->scratch + meta->l3_off);
+	p->ip_len = ntohs(p->iph->tot_len);
+	if (!c->cur.tcp_level)
+		return;
+	p->tcph = (struct tcphdr *)(c->scratch + meta->l4_off);
+	p->payload = c->scratch + meta->payload_off;
+	p->payloadlen = meta->payload_len;
+	p->seq = ntohl(p->tcph->seq);
+	p->ack_seq = ntohl(p->tcph->ack_seq);
+	p->window = ntohs(p->tcph->window);
+}
+
+int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pkt)
+{
+	struct mos_ctx *c = mos_ctx_running(mctx, true);
+
+	if (c == NULL)
+		return -1;
+	if (pkt == NULL)
+		return fail(EINVAL);
+	if (mos_socket_mon(&c->sockets, sock) == NULL &&
+	    mos_socket_active(&c->sockets, sock, NULL) == NULL)
+		return fail(EBADF);
+	if (c->cur.mbuf == NULL)
+		return fail(ENODATA);
+	show(c, pkt);
+	return 0;
+}
+
+uint32_t mtcp_cb_get_ts(mctx_t mctx)
+{
+	struct mos_ctx *c = mos_ctx_running(mctx, true);
+
+	return c != NULL ? (uint32_t)(c->now_ns / 1000) : 0;
+}
+
+uint32_t mtcp_get_connection_cnt(mctx_t mctx)
+{
+	struct mos_ctx *c = mos_ctx_running(mctx, false);
+
+	return c != NULL ? __atomic_load_n(&c->flows.count, __ATOMIC_RELAXED) : UINT32_MAX;
+}
+
+/* Far enough for any program, and no overflow when added to the clock. */
+#define TIMER_MAX_S (100LL * 365 * 86400)
+
+int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb)
+{
+	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	uint64_t delay;
+	int err;
+
+	if (c == NULL)
+		return -1;
+	if (timeout == NULL || cb == NULL || timeout->tv_sec < 0 || timeout->tv_sec > TIMER_MAX_S ||
+	    timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)
+		return fail(EINVAL);
+	delay = (uint64_t)timeout->tv_sec * 1000000000 + (uint64_t)timeout->tv_usec * 1000;
+	err = mos_app_timers_add(&c->timers, c->now_ns + delay, id, cb);
+	return err == 0 ? 0 : fail(-err);
+}

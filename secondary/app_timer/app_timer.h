@@ -1,0 +1,54 @@
+/*
+ * One-shot timers of the application (mtcp_settimer): a binary heap ordered by due time, equal
+ * times in the order they were set. Any thread adds, under the lock; the stack thread takes out
+ * what is due, and looks at one atomic word when nothing is.
+ *
+ * Time: stack clock in nanoseconds, passed in. Memory: heap, grows by doubling.
+ */
+#ifndef MOS_SECONDARY_APP_TIMER_H
+#define MOS_SECONDARY_APP_TIMER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mos_api.h"
+
+struct mos_app_timer {
+	uint64_t due_ns;
+	uint64_t serial; /* order of setting */
+	callback_t cb;
+	int id; /* handed to the callback as its sock argument */
+};
+
+struct mos_app_timers {
+	pthread_mutex_t lock;
+	struct mos_app_timer *heap; /* heap[0] is due first */
+	uint32_t count, room;
+	uint64_t serial;
+	_Atomic uint64_t next_due_ns; /* of heap[0]; UINT64_MAX when there is none */
+};
+
+void mos_app_timers_init(struct mos_app_timers *t);
+void mos_app_timers_fini(struct mos_app_timers *t);
+
+/* Add a timer. 0 or -ENOMEM. Any thread, also from a timer's own callback. */
+int mos_app_timers_add(struct mos_app_timers *t, uint64_t due_ns, int id, callback_t cb);
+
+/*
+ * Take out the first timer that is due at now_ns and was set before `before` (a value of
+ * mos_app_timers_mark, so that a callback that sets a timer in the past is not called again and
+ * again in one round). False when there is none. Stack thread.
+ */
+bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t before,
+			 struct mos_app_timer *out);
+uint64_t mos_app_timers_mark(struct mos_app_timers *t);
+
+/* Nothing is due: no lock is taken. */
+static inline bool mos_app_timers_idle(const struct mos_app_timers *t, uint64_t now_ns)
+{
+	return now_ns < atomic_load_explicit(&t->next_due_ns, memory_order_acquire);
+}
+
+#endif

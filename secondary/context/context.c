@@ -1,0 +1,266 @@
+#include "secondary/context/context.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "secondary/attach/attach.h"
+#include "secondary/loop/loop.h"
+#include "secondary/pipeline/pipeline.h"
+
+/* Granularity of flow expiry: a flow ends at most this much after its timeout. */
+#define FLOW_TIMER_MS 20
+
+struct mos_worker mos_worker = {
+	.ctl_fd = -1,
+	.ctl_lock = PTHREAD_MUTEX_INITIALIZER,
+	.preferred_shard = -1,
+};
+
+/* ---- handles ---- */
+
+struct mos_ctx *mos_ctx_from(mctx_t mctx)
+{
+	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
+		if (mctx != NULL && mctx == &mos_worker.ctx[i].api)
+			return &mos_worker.ctx[i];
+	errno = EACCES;
+	return NULL;
+}
+
+bool mos_on_stack_thread(const struct mos_ctx *c)
+{
+	return pthread_equal(pthread_self(), c->thread);
+}
+
+struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only)
+{
+	struct mos_ctx *c = mos_ctx_from(mctx);
+	uint32_t state;
+
+	if (c == NULL)
+		return NULL;
+	state = atomic_load_explicit(&c->state, memory_order_acquire);
+	if (state != MOS_CTX_SETTING_UP && state != MOS_CTX_RUNNING) {
+		errno = EACCES;
+		return NULL;
+	}
+	if (stack_thread_only && !mos_on_stack_thread(c)) {
+		errno = EPERM;
+		return NULL;
+	}
+	return c;
+}
+
+/* ---- preparing ---- */
+
+int mos_context_prepare(struct mos_ctx *c)
+{
+	const struct mos_settings *s = &c->root->settings;
+	uint32_t mended = 0;
+	int err;
+
+	err = mos_flow_table_join(&c->flows, c->shard->flow_table, c->shard->flow_table_bytes,
+				  &mended);
+	if (err != 0)
+		return err;
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_MENDED, mended);
+	mos_loop_clock(c);
+	mos_app_timers_init(&c->timers);
+	err = mos_flow_timer_create(&c->flow_timer, s->max_flows, FLOW_TIMER_MS, c->now_ms);
+	if (err != 0)
+		goto no_flow_timer;
+	err = mos_sockets_init(&c->sockets, s->max_flows);
+	if (err != 0)
+		goto no_sockets;
+	c->scratch = malloc(MOS_SCRATCH_BYTES);
+	err = c->scratch != NULL ? mos_restore_begin(c) : -ENOMEM;
+	if (err == 0)
+		return 0;
+
+	free(c->scratch);
+	mos_sockets_fini(&c->sockets);
+no_sockets:
+	mos_flow_timer_destroy(&c->flow_timer);
+no_flow_timer:
+	mos_app_timers_fini(&c->timers);
+	mos_flow_table_leave(&c->flows);
+	return err;
+}
+
+void mos_context_clear(struct mos_ctx *c)
+{
+	free(c->to_restore);
+	c->to_restore = NULL;
+	free(c->scratch);
+	c->scratch = NULL;
+	mos_sockets_fini(&c->sockets);
+	mos_flow_timer_destroy(&c->flow_timer);
+	mos_app_timers_fini(&c->timers);
+	mos_flow_table_leave(&c->flows);
+}
+
+/* ---- the stack thread ---- */
+
+/* Run on the CPU the configuration gives this shard, if this machine has it. */
+static void pin(const struct mos_config *cfg, uint32_t shard)
+{
+	uint64_t mask = 0;
+	cpu_set_t set;
+
+	for (uint32_t i = 0; i < cfg->port_count; i++)
+		mask |= cfg->port[i].cpu_mask;
+	for (int cpu = 0; cpu < 64; cpu++) {
+		if (!(mask >> cpu & 1) || shard-- > 0)
+			continue;
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		pthread_setaffinity_np(pthread_self(), sizeof(set), &set); /* best effort */
+		return;
+	}
+}
+
+static void give_back(struct mos_ctx *c, enum mos_loop_end why)
+{
+	if (why == MOS_LOOP_PRIMARY_GONE)
+		mos_fail(ENOTCONN, "the primary (pid %d) is gone; this worker ends",
+			 c->root->primary_pid);
+	/* A burst still in hand is for the primary to resolve, once this process is gone. */
+	if (why == MOS_LOOP_PRIMARY_GONE || c->shard->ledger.count != 0)
+		return;
+	if (why == MOS_LOOP_PRIMARY_STOPS)
+		mos_fail(ESHUTDOWN, "the primary (pid %d) stops; this worker ends",
+			 c->root->primary_pid);
+	if (mos_lease_yield(&c->shard->lease, c->epoch))
+		mos_attach_release(&mos_worker, c->shard->index, c->epoch);
+}
+
+static void *stack_thread(void *arg)
+{
+	struct mos_ctx *c = arg;
+	enum mos_loop_end why;
+
+	c->thread = pthread_self(); /* before any callback can ask */
+	pthread_setname_np(pthread_self(), "mos-stack");
+	pin(&mos_worker.cfg, c->shard->index);
+	why = mos_loop_run(c);
+	atomic_store_explicit(&c->state, MOS_CTX_ENDED, memory_order_release);
+	/* From here on API calls on this context are refused; those under way hold no pointer. */
+	give_back(c, why);
+	mos_context_clear(c);
+	atomic_store_explicit(&c->state, MOS_CTX_FREE, memory_order_release);
+	return NULL;
+}
+
+static int start_thread(struct mos_ctx *c)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t t;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* Signals go to the application's threads: a handler must not run inside a callback. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&t, &attr, stack_thread, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -err;
+}
+
+/* ---- create, join, destroy ---- */
+
+static int lease_shard(struct mos_worker *w, struct mos_ctx *c, int cpu)
+{
+	int preferred = w->preferred_shard >= 0 ? w->preferred_shard : cpu;
+	uint32_t shard;
+	int err;
+
+	err = mos_attach_lease(w, preferred, &shard, &c->epoch);
+	if (err != 0)
+		return err;
+	c->root = w->root;
+	c->ctl_fd = w->ctl_fd;
+	c->shard = w->root->shard[shard];
+	err = mos_shard_join(c->shard, shard);
+	return err == 0 ? 0 : mos_fail(-err, "shard %u is not sound", shard);
+}
+
+static void return_lease(struct mos_worker *w, struct mos_ctx *c)
+{
+	if (c->shard != NULL && mos_lease_yield(&c->shard->lease, c->epoch))
+		mos_attach_release(w, c->shard->index, c->epoch);
+}
+
+struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
+{
+	struct mos_ctx *c = &w->ctx[cpu];
+	uint32_t free_state = MOS_CTX_FREE;
+	int err;
+
+	if (!atomic_compare_exchange_strong(&c->state, &free_state, MOS_CTX_ENDED)) {
+		mos_fail(EEXIST, "context %d exists already", cpu);
+		errno = EEXIST;
+		return NULL;
+	}
+	c->api.cpu = cpu;
+	atomic_store(&c->stop, false);
+	atomic_store(&c->open, false);
+	c->now_ns = 0;
+	c->next_check_ns = 0;
+	c->idle_rounds = 0;
+	c->cur = (struct mos_cur_pkt){0};
+	c->shard = NULL;
+
+	err = lease_shard(w, c, cpu);
+	if (err != 0)
+		goto fail;
+	err = mos_context_prepare(c);
+	if (err != 0) {
+		mos_fail(-err, "shard %u cannot be taken over: %s", c->shard->index,
+			 strerror(-err));
+		goto fail;
+	}
+	atomic_store_explicit(&c->state, MOS_CTX_SETTING_UP, memory_order_release);
+	err = start_thread(c);
+	if (err == 0)
+		return c;
+
+	mos_fail(-err, "cannot start a thread: %s", strerror(-err));
+	mos_context_clear(c);
+fail:
+	return_lease(w, c);
+	atomic_store_explicit(&c->state, MOS_CTX_FREE, memory_order_release);
+	errno = -err;
+	return NULL;
+}
+
+/* Wait until the stack thread has put everything down. nanosleep alone: signal-safe. */
+static void wait_until_gone(struct mos_ctx *c)
+{
+	struct timespec nap = {.tv_nsec = 1000000};
+
+	while (atomic_load_explicit(&c->state, memory_order_acquire) != MOS_CTX_FREE)
+		nanosleep(&nap, NULL);
+}
+
+void mos_context_destroy(struct mos_ctx *c)
+{
+	atomic_store_explicit(&c->stop, true, memory_order_release);
+	if (atomic_load_explicit(&c->state, memory_order_acquire) != MOS_CTX_FREE &&
+	    mos_on_stack_thread(c))
+		return; /* from a callback: the thread ends after this round */
+	wait_until_gone(c);
+}
+
+void mos_context_join(struct mos_worker *w, struct mos_ctx *c)
+{
+	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
+		atomic_store_explicit(&w->ctx[i].open, true, memory_order_release);
+	wait_until_gone(c);
+}

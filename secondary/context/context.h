@@ -1,0 +1,28 @@
+/*
+ * Life of a context: lease a shard, adopt its flows, run the stack thread, give the lease back.
+ *
+ *   FREE -> SETTING_UP (create) -> RUNNING (first of: app_join, 200 ms) -> ENDED -> FREE (destroy)
+ *
+ * The structs live in a static table and are never freed, so a stale handle is refused instead of
+ * followed. The stack thread itself releases everything it used; destroy only asks it to end and
+ * waits, which is safe in a signal handler too: it takes no lock and calls nanosleep alone.
+ */
+#ifndef MOS_SECONDARY_CONTEXT_H
+#define MOS_SECONDARY_CONTEXT_H
+
+#include "secondary/worker.h"
+
+/* Create context number cpu. NULL + errno; mos_last_error() says why. */
+struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu);
+
+/* Ask the stack thread to end and wait for it. Idempotent. Any thread, also a signal handler. */
+void mos_context_destroy(struct mos_ctx *c);
+
+/* Let every context of the process take packets, then wait until this one has ended. */
+void mos_context_join(struct mos_worker *w, struct mos_ctx *c);
+
+/* Set up what a context needs beside the lease: shard already in c. 0 or -errno. For tests too. */
+int mos_context_prepare(struct mos_ctx *c);
+void mos_context_clear(struct mos_ctx *c);
+
+#endif

@@ -1,0 +1,201 @@
+#include "secondary/loop/loop.h"
+
+#include <time.h>
+
+#include <rte_ring.h>
+#include <rte_ring_peek_zc.h>
+
+#include "secondary/attach/attach.h"
+#include "secondary/event/event.h"
+#include "secondary/pipeline/pipeline.h"
+
+/* Back-off: spin this many empty rounds, then sleep; each sleep twice the last, up to the cap. */
+#define SPIN_ROUNDS   256
+#define SLEEP_MIN_NS  20000
+#define SLEEP_MAX_NS  200000
+#define SLEEP_DOUBLES 4
+
+/* How often the control socket is asked whether the primary lives. */
+#define CHECK_NS 10000000
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts); /* vDSO: no system call */
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void mos_loop_clock(struct mos_ctx *c)
+{
+	uint64_t now;
+
+	if (!c->root->settings.clock_packet) {
+		now = monotonic_ns() + (uint64_t)c->root->wall_offset_ns;
+	} else {
+		/* Packets still in the ring are older than the primary's clock: wait for them. */
+		if (rte_ring_count(c->shard->rx) != 0)
+			return;
+		now = __atomic_load_n(&c->root->clock_ns, __ATOMIC_ACQUIRE);
+	}
+	if (now > c->now_ns) {
+		c->now_ns = now;
+		c->now_ms = (uint32_t)(now / 1000000);
+	}
+}
+
+/* Stop waiting for the primary: it is leaving, or this context is. */
+static bool primary_leaves(const struct mos_ctx *c)
+{
+	return mos_root_run(c->root) == MOS_RUN_STOPPED || !mos_attach_primary_lives(c->ctl_fd);
+}
+
+/*
+ * Hand the burst over in one piece: after a death either all of it went out or none. The tx ring
+ * is full when the primary is slower than we are; it drains it as long as it lives.
+ */
+static bool hand_over(struct mos_ctx *c, struct rte_mbuf **pkts, uint32_t n)
+{
+	if (mos_likely(rte_ring_sp_enqueue_bulk(c->shard->tx, (void **)pkts, n, NULL) == n))
+		return true;
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_TX_WAITS, 1);
+	while (rte_ring_sp_enqueue_bulk(c->shard->tx, (void **)pkts, n, NULL) != n) {
+		struct timespec nap = {.tv_nsec = SLEEP_MIN_NS};
+
+		if (primary_leaves(c))
+			return false;
+		mos_lease_beat(&c->shard->lease); /* waiting for room is no stall of ours */
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+static uint32_t take_burst(struct mos_ctx *c, struct rte_mbuf **pkts)
+{
+	struct rte_ring_zc_data zcd;
+	uint32_t n = rte_ring_dequeue_zc_burst_start(c->shard->rx, MOS_BURST_MAX, &zcd, NULL);
+
+	for (uint32_t i = 0; i < n; i++)
+		pkts[i] = i < zcd.n1 ? ((struct rte_mbuf **)zcd.ptr1)[i]
+				     : ((struct rte_mbuf **)zcd.ptr2)[i - zcd.n1];
+	return n;
+}
+
+static uint32_t work_burst(struct mos_ctx *c)
+{
+	struct mos_shard *s = c->shard;
+	struct rte_mbuf *pkts[MOS_BURST_MAX];
+	uint32_t n = take_burst(c, pkts);
+
+	if (n == 0)
+		return 0;
+	mos_ledger_begin(&s->ledger, n, s->rx->cons.tail, s->tx->prod.tail);
+	mos_pipeline_burst(c, pkts, n);
+	if (!hand_over(c, pkts, n))
+		return 0; /* the burst stays in hand; the primary that could take it is gone */
+	rte_ring_dequeue_zc_finish(s->rx, n);
+	mos_ledger_end(&s->ledger);
+	return n;
+}
+
+uint32_t mos_loop_round(struct mos_ctx *c)
+{
+	struct mos_ledger *ledger = &c->shard->ledger;
+	uint32_t n;
+
+	mos_loop_clock(c);
+	n = work_burst(c);
+
+	if (!mos_app_timers_idle(&c->timers, c->now_ns)) {
+		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
+		mos_event_timers(c);
+		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
+	}
+	mos_flow_expire(c);
+	mos_restore_step(c);
+	mos_sockets_sweep(&c->sockets);
+	mos_lease_beat(&c->shard->lease);
+	return n;
+}
+
+static void back_off(struct mos_ctx *c)
+{
+	struct timespec nap = {.tv_nsec = SLEEP_MIN_NS};
+	uint32_t doubles;
+
+	if (c->root->settings.idle_poll || ++c->idle_rounds < SPIN_ROUNDS) {
+		mos_pause();
+		return;
+	}
+	doubles = (c->idle_rounds - SPIN_ROUNDS) / 8;
+	nap.tv_nsec <<= doubles < SLEEP_DOUBLES ? doubles : SLEEP_DOUBLES;
+	if (nap.tv_nsec > SLEEP_MAX_NS)
+		nap.tv_nsec = SLEEP_MAX_NS;
+	nanosleep(&nap, NULL);
+}
+
+/* True when the loop has to end; *why is set then. */
+static bool must_end(struct mos_ctx *c, uint32_t n, enum mos_loop_end *why)
+{
+	enum mos_run_state run = mos_root_run(c->root);
+	uint64_t now;
+
+	if (run == MOS_RUN_STOPPED) {
+		*why = MOS_LOOP_PRIMARY_STOPS;
+		return true;
+	}
+	if (atomic_load_explicit(&c->stop, memory_order_acquire)) {
+		*why = MOS_LOOP_STOPPED;
+		return true;
+	}
+	if (run == MOS_RUN_ENDING && n == 0 && rte_ring_empty(c->shard->rx)) {
+		*why = MOS_LOOP_INPUT_ENDED;
+		return true;
+	}
+	now = monotonic_ns();
+	if (now < c->next_check_ns)
+		return false;
+	c->next_check_ns = now + CHECK_NS;
+	*why = MOS_LOOP_PRIMARY_GONE;
+	return !mos_attach_primary_lives(c->ctl_fd);
+}
+
+/*
+ * Take no packet before the application has set up its sockets and callbacks: mtcp_app_join says
+ * so. A program that never calls it is waited for this long.
+ */
+#define SETUP_WAIT_NS 200000000
+
+static bool wait_until_open(struct mos_ctx *c, enum mos_loop_end *why)
+{
+	uint64_t give_up = monotonic_ns() + SETUP_WAIT_NS;
+
+	while (!atomic_load_explicit(&c->open, memory_order_acquire) && monotonic_ns() < give_up) {
+		struct timespec nap = {.tv_nsec = SLEEP_MAX_NS};
+
+		mos_lease_beat(&c->shard->lease);
+		if (must_end(c, 0, why))
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	return true;
+}
+
+enum mos_loop_end mos_loop_run(struct mos_ctx *c)
+{
+	enum mos_loop_end why = MOS_LOOP_STOPPED;
+	uint32_t n = 0;
+
+	mos_loop_clock(c);
+	if (!wait_until_open(c, &why))
+		return why;
+	atomic_store_explicit(&c->state, MOS_CTX_RUNNING, memory_order_release);
+	while (!must_end(c, n, &why)) {
+		n = mos_loop_round(c);
+		if (n != 0)
+			c->idle_rounds = 0;
+		else
+			back_off(c);
+	}
+	return why;
+}

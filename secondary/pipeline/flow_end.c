@@ -1,0 +1,95 @@
+#include "secondary/pipeline/pipeline.h"
+
+#include "secondary/event/event.h"
+
+/* How many expired entries one round looks at: keeps rounds short after a long silence. */
+#define EXPIRE_MAX 256
+
+/* The half is gone: its last events, and its state reads CLOSED in them. */
+static void end_half(struct mos_ctx *c, uint32_t flow, int side)
+{
+	struct mos_flow *f = mos_flow_at(&c->flows, flow);
+	const uint32_t bits = MOS_ON_TCP_STATE_CHANGE | MOS_ON_CONN_END;
+
+	mos_flow_write_begin(f);
+	f->state[side] = MOS_TCPS_CLOSED;
+	mos_flow_write_end(f);
+	mos_event_flow(c, flow, side, MOS_CLI, MOS_HOOK_RCV, bits);
+	mos_event_flow(c, flow, side, MOS_CLI, MOS_HOOK_SND, bits);
+}
+
+void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first)
+{
+	struct mos_cur_pkt cur = c->cur;
+
+	if (mos_restore_pending(c, flow)) /* START comes before END, also for an adopted flow */
+		mos_restore_flow(c, flow);
+	c->cur.mbuf = NULL;
+	end_half(c, flow, first);
+	end_half(c, flow, !first);
+	c->cur = cur;
+	mos_sockets_detach_flow(&c->sockets, flow);
+	mos_flow_timer_cancel(&c->flow_timer, flow);
+	mos_flow_table_remove(&c->flows, flow);
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_ENDED, 1);
+}
+
+static bool in_time_wait(const struct mos_flow *f)
+{
+	bool cli = f->state[MOS_CLI] == MOS_TCPS_TIME_WAIT || f->state[MOS_CLI] == MOS_TCPS_CLOSED;
+	bool svr = f->state[MOS_SVR] == MOS_TCPS_TIME_WAIT || f->state[MOS_SVR] == MOS_TCPS_CLOSED;
+
+	return cli && svr;
+}
+
+/* The farthest an entry is armed ahead; a longer timeout is looked at several times. */
+#define DEADLINE_MAX_MS (1u << 30)
+
+uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f)
+{
+	const struct mos_settings *s = &c->root->settings;
+
+	if (in_time_wait(f))
+		return f->last_seen_ms + s->tcp_tw_ms;
+	if (s->tcp_timeout_ms == 0 || s->tcp_timeout_ms > DEADLINE_MAX_MS)
+		return c->now_ms + DEADLINE_MAX_MS;
+	return f->last_seen_ms + s->tcp_timeout_ms;
+}
+
+/* Which half's events come first when the flow ends by the clock. */
+static int first_half(const struct mos_flow *f)
+{
+	if (in_time_wait(f) && f->state[MOS_SVR] == MOS_TCPS_TIME_WAIT)
+		return MOS_SVR;
+	return MOS_CLI;
+}
+
+static bool is_over(const struct mos_ctx *c, const struct mos_flow *f)
+{
+	if (c->root->settings.tcp_timeout_ms == 0 && !in_time_wait(f))
+		return false;
+	return (int32_t)(c->now_ms - mos_flow_deadline_ms(c, f)) >= 0;
+}
+
+void mos_flow_expire(struct mos_ctx *c)
+{
+	struct mos_ledger *ledger = &c->shard->ledger;
+
+	for (unsigned i = 0; i < EXPIRE_MAX; i++) {
+		uint32_t flow = mos_flow_timer_expire(&c->flow_timer, c->now_ms);
+		const struct mos_flow *f;
+
+		if (flow == MOS_FLOW_NONE)
+			break;
+		f = mos_flow_at(&c->flows, flow);
+		if (!is_over(c, f)) {
+			mos_flow_timer_arm(&c->flow_timer, flow, mos_flow_deadline_ms(c, f));
+			continue;
+		}
+		mos_ledger_flow(ledger, flow);
+		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
+		mos_counter_add(&c->shard->counters, MOS_CTR_W_EXPIRED, 1);
+		mos_flow_end(c, flow, first_half(f));
+		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
+	}
+}

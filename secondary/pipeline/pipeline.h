@@ -1,0 +1,57 @@
+/*
+ * What happens to a packet in a worker (specification section 4.1).
+ *
+ *   raw sockets -> checksum, flow lookup, creation -> sender half -> SND hook
+ *     -> receiver half -> RCV hook -> verdict -> end of the flow
+ *
+ * A burst goes through in stages, so that the memory of one packet arrives while another is worked
+ * on: meta data, headers and index bucket, flow record, work. The ledger is told before each step
+ * what is in hand.
+ *
+ * Stack thread only. The verdict stays in the packet's meta data; the caller hands the mbuf back.
+ */
+#ifndef MOS_SECONDARY_PIPELINE_H
+#define MOS_SECONDARY_PIPELINE_H
+
+#include "secondary/worker.h"
+#include "secondary/tcp_track/tcp_track.h"
+
+/* Work on n packets (1..MOS_BURST_MAX); the ledger has begun with this burst. */
+void mos_pipeline_burst(struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_t n);
+
+/* One TCP segment of meta->pkt_class MOS_PKT_TCP: everything from flow lookup on. */
+void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta);
+
+/* What ended a flow: decides which half's events come first (section 4.2). */
+enum mos_end_cause {
+	MOS_END_PACKET,	   /* `first` is the receiver of the packet */
+	MOS_END_IDLE,	   /* client half first */
+	MOS_END_TIME_WAIT, /* the half that waited first */
+};
+
+/*
+ * End a flow: for each half, beginning with `first`, TCP_STATE_CHANGE and CONN_END at RCV, then at
+ * SND; then the record is free. No packet is current meanwhile.
+ */
+void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
+
+/* Look at flows whose timer entry came due: end them or arm them again. Bounded work per call. */
+void mos_flow_expire(struct mos_ctx *c);
+
+/* When the record should be looked at next, from its state and last packet. */
+uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f);
+
+/*
+ * Adoption. begin: arm timers of all records found, mark them to be restored. step: replay
+ * CONN_START for some of them, called once per round; flow: now, before its packet is looked at.
+ */
+int mos_restore_begin(struct mos_ctx *c);
+void mos_restore_step(struct mos_ctx *c);
+void mos_restore_flow(struct mos_ctx *c, uint32_t flow);
+
+static inline bool mos_restore_pending(const struct mos_ctx *c, uint32_t flow)
+{
+	return mos_unlikely(c->to_restore != NULL) && c->to_restore[flow];
+}
+
+#endif

@@ -1,0 +1,67 @@
+#include "secondary/pipeline/pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "secondary/event/event.h"
+
+/* Flows restored per round: a round stays short, and a million flows take some thousand rounds. */
+#define RESTORE_PER_ROUND 256
+
+int mos_restore_begin(struct mos_ctx *c)
+{
+	uint32_t adopted = 0;
+
+	if (c->flows.count == 0)
+		return 0;
+	c->to_restore = calloc(c->flows.capacity, 1);
+	if (c->to_restore == NULL)
+		return -ENOMEM;
+	for (uint32_t i = mos_flow_table_next(&c->flows, 0); i != MOS_FLOW_NONE;
+	     i = mos_flow_table_next(&c->flows, i + 1)) {
+		const struct mos_flow *f = mos_flow_at(&c->flows, i);
+
+		c->to_restore[i] = 1;
+		mos_flow_timer_arm(&c->flow_timer, i, mos_flow_deadline_ms(c, f));
+		adopted++;
+	}
+	c->restore_next = 0;
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_ADOPTED, adopted);
+	return 0;
+}
+
+void mos_restore_flow(struct mos_ctx *c, uint32_t flow)
+{
+	struct mos_cur_pkt cur = c->cur;
+
+	c->to_restore[flow] = 0;
+	mos_sockets_attach_flow(&c->sockets, flow);
+	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
+	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
+	mos_event_flow(c, flow, MOS_SVR, MOS_CLI, MOS_HOOK_RCV, MOS_ON_CONN_START);
+	c->cur = cur;
+}
+
+void mos_restore_step(struct mos_ctx *c)
+{
+	struct mos_ledger *ledger = &c->shard->ledger;
+
+	if (mos_likely(c->to_restore == NULL))
+		return;
+	for (unsigned i = 0; i < RESTORE_PER_ROUND; i++) {
+		uint32_t flow = mos_flow_table_next(&c->flows, c->restore_next);
+
+		if (flow == MOS_FLOW_NONE) {
+			free(c->to_restore);
+			c->to_restore = NULL;
+			return;
+		}
+		c->restore_next = flow + 1;
+		if (!c->to_restore[flow])
+			continue;
+		mos_ledger_flow(ledger, flow);
+		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
+		mos_restore_flow(c, flow);
+		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
+	}
+}

@@ -1,0 +1,220 @@
+#include "secondary/pipeline/pipeline.h"
+
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <linux/tcp.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "secondary/event/event.h"
+#include "shared/packet/checksum.h"
+
+/* A segment and where it stands in the tables. */
+struct work {
+	struct rte_mbuf *m;
+	struct mos_pkt_meta *meta;
+	const struct tcphdr *tcp;
+	struct mos_flow_key key; /* as in this packet */
+	struct mos_tcp_seg seg;
+	struct mos_tcp_opts opts;
+	uint32_t ip_len; /* bytes of the IP packet */
+	uint32_t flow;
+	int from; /* side that sent it */
+};
+
+static void read_key4(struct work *w, const struct iphdr *ip)
+{
+	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+	memcpy(w->key.src, mapped, 12);
+	memcpy(w->key.src + 12, &ip->saddr, 4);
+	memcpy(w->key.dst, mapped, 12);
+	memcpy(w->key.dst + 12, &ip->daddr, 4);
+}
+
+static void read_key6(struct work *w, const struct ip6_hdr *ip)
+{
+	memcpy(w->key.src, &ip->ip6_src, 16);
+	memcpy(w->key.dst, &ip->ip6_dst, 16);
+}
+
+/* Read headers at the offsets that the primary checked. */
+static void read_segment(struct work *w)
+{
+	const struct mos_pkt_meta *meta = w->meta;
+	const void *ip = rte_pktmbuf_mtod_offset(w->m, const void *, meta->l3_off);
+	const struct tcphdr *tcp =
+		rte_pktmbuf_mtod_offset(w->m, const struct tcphdr *, meta->l4_off);
+
+	if (meta->ip_version == 4)
+		read_key4(w, ip);
+	else
+		read_key6(w, ip);
+	w->tcp = tcp;
+	w->key.src_port_be = tcp->source;
+	w->key.dst_port_be = tcp->dest;
+	w->key.vlan = meta->vlan;
+	w->key.ip_version = meta->ip_version;
+	w->ip_len = (uint32_t)(meta->payload_off - meta->l3_off) + meta->payload_len;
+
+	w->seg.seq = ntohl(tcp->seq);
+	w->seg.ack = ntohl(tcp->ack_seq);
+	w->seg.payload_len = meta->payload_len;
+	w->seg.wnd = ntohs(tcp->window);
+	w->seg.flags = ((const uint8_t *)tcp)[13];
+	w->seg.opts = NULL;
+	if (w->seg.flags & MOS_TCP_SYN) {
+		mos_tcp_opts_parse(&w->opts, (const uint8_t *)(tcp + 1),
+				   (uint32_t)(meta->payload_off - meta->l4_off) - 20);
+		w->seg.opts = &w->opts;
+	}
+}
+
+static bool checksum_ok(const struct mos_ctx *c, const struct work *w)
+{
+	uint32_t tcp_len =
+		(uint32_t)(w->meta->payload_off - w->meta->l4_off) + w->meta->payload_len;
+	uint64_t known = w->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	if (!c->root->settings.verify_tcp_csum || known == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		return true;
+	if (known == RTE_MBUF_F_RX_L4_CKSUM_BAD)
+		return false;
+	if (w->m->nb_segs > 1) /* the payload is not contiguous: such frames are not verified */
+		return true;
+	return mos_csum_tcp_ok(rte_pktmbuf_mtod_offset(w->m, const void *, w->meta->l3_off),
+			       w->meta->ip_version, w->tcp, tcp_len);
+}
+
+/* A first SYN: make the record and attach it to the passive sockets. False when it was refused. */
+static bool create_flow(struct mos_ctx *c, struct work *w)
+{
+	struct mos_flow *f;
+
+	if ((w->seg.flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) != MOS_TCP_SYN ||
+	    !mos_sockets_have_passive(&c->sockets))
+		return false;
+	w->flow = mos_flow_table_insert(&c->flows, &w->key, w->meta->hash);
+	if (w->flow == MOS_FLOW_NONE) {
+		mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOW_TABLE_FULL, 1);
+		return false;
+	}
+	w->from = MOS_CLI;
+	f = mos_flow_at(&c->flows, w->flow);
+	mos_flow_write_begin(f);
+	mos_tcp_open(f);
+	f->start_ms = c->now_ms;
+	f->last_seen_ms = c->now_ms;
+	f->in_port[MOS_CLI] = w->meta->in_port;
+	f->in_port[MOS_SVR] = w->meta->out_port;
+	mos_flow_write_end(f);
+	mos_sockets_attach_flow(&c->sockets, w->flow);
+	mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_CREATED, 1);
+	return true;
+}
+
+/* Find the flow of the segment, or make one. False: it belongs to none. */
+static bool find_flow(struct mos_ctx *c, struct work *w)
+{
+	w->flow = mos_flow_table_lookup(&c->flows, &w->key, w->meta->hash, &w->from);
+	if (w->flow != MOS_FLOW_NONE) {
+		const struct mos_flow *f = mos_flow_at(&c->flows, w->flow);
+
+		if (mos_likely(!(w->seg.flags & MOS_TCP_SYN)) ||
+		    !mos_tcp_syn_is_new(f, w->from, &w->seg))
+			return true;
+		mos_ledger_flow(&c->shard->ledger, w->flow);
+		mos_flow_end(c, w->flow, !w->from); /* the tuple is used again (D-09) */
+	}
+	return create_flow(c, w);
+}
+
+static uint32_t event_bits(unsigned track)
+{
+	return MOS_ON_PKT_IN | (track & MOS_TRACK_START ? MOS_ON_CONN_START : 0) |
+	       (track & MOS_TRACK_STATE ? MOS_ON_TCP_STATE_CHANGE : 0);
+}
+
+static void sender_side(struct mos_ctx *c, struct work *w, struct mos_flow *f)
+{
+	unsigned track;
+
+	mos_flow_write_begin(f);
+	track = mos_tcp_sent(f, w->from, &w->seg);
+	f->last_seen_ms = c->now_ms;
+	f->packets[w->from]++;
+	f->bytes[w->from] += w->ip_len;
+	mos_flow_write_end(f);
+	if (mos_unlikely(track & MOS_TRACK_BOGUS))
+		mos_counter_add(&c->shard->counters, MOS_CTR_W_TCP_BOGUS, 1);
+	mos_event_flow(c, w->flow, w->from, w->from, MOS_HOOK_SND, event_bits(track));
+}
+
+static void receiver_side(struct mos_ctx *c, struct work *w, struct mos_flow *f)
+{
+	unsigned track;
+
+	mos_flow_write_begin(f);
+	track = mos_tcp_received(f, !w->from, &w->seg);
+	mos_flow_write_end(f);
+	mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, event_bits(track));
+}
+
+/* After the packet: end the flow, or look at it sooner if it entered TIME_WAIT. */
+static void after_segment(struct mos_ctx *c, struct work *w, struct mos_flow *f,
+			  const uint8_t state_before[2])
+{
+	if (mos_likely(f->state[0] == state_before[0] && f->state[1] == state_before[1]))
+		return;
+	if (mos_tcp_finished(f, c->root->settings.tcp_tw_ms)) {
+		c->cur.mbuf = NULL;
+		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_END);
+		mos_flow_end(c, w->flow, !w->from);
+		return;
+	}
+	if (f->state[0] == MOS_TCPS_TIME_WAIT || f->state[1] == MOS_TCPS_TIME_WAIT) {
+		f->tw_since_ms = c->now_ms;
+		mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
+	}
+}
+
+void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta)
+{
+	struct mos_counters *ctr = &c->shard->counters;
+	struct work w = {.m = m, .meta = meta};
+	uint8_t before[2];
+	struct mos_flow *f;
+
+	if (mos_unlikely(meta->ip_version == 6 && !c->root->settings.ipv6)) {
+		mos_counter_add(ctr, MOS_CTR_W_IPV6_IGNORED, 1);
+		return;
+	}
+	read_segment(&w);
+	if (mos_unlikely(!checksum_ok(c, &w))) {
+		mos_counter_add(ctr, MOS_CTR_W_TCP_CHECKSUM, 1);
+		return;
+	}
+	if (!find_flow(c, &w)) {
+		mos_counter_add(ctr, MOS_CTR_W_ORPHANS, 1);
+		return;
+	}
+	f = mos_flow_at(&c->flows, w.flow);
+	if (mos_unlikely(f->strikes >= MOS_STRIKES_MAX)) {
+		mos_counter_add(ctr, MOS_CTR_W_PASSED_SUSPECT, 1);
+		return;
+	}
+	mos_ledger_flow(&c->shard->ledger, w.flow);
+	mos_counter_add(ctr, MOS_CTR_W_TCP, 1);
+	if (mos_restore_pending(c, w.flow))
+		mos_restore_flow(c, w.flow);
+	memcpy(before, f->state, 2);
+
+	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_SND);
+	sender_side(c, &w, f);
+	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
+	receiver_side(c, &w, f);
+	after_segment(c, &w, f, before);
+}

@@ -1,0 +1,109 @@
+/*
+ * What a worker process is made of, in one place: the private structs of libmos.
+ *
+ *   struct mos_worker   one per process: configuration, control socket, root
+ *   struct mos_ctx      one per context: a leased shard and the stack thread that works on it
+ *
+ *   thread            touches
+ *   stack thread      its struct mos_ctx, the shard behind it, every callback
+ *   any app thread    sockets and callback sets (published whole), timers (under their lock),
+ *                     the life cycle calls (secondary/context)
+ *
+ * Flow state lives in the shard, in shared memory. What belongs to this process alone (socket
+ * ids, uctx, callback sets) lives in heap arrays indexed by flow record, and dies with it.
+ */
+#ifndef MOS_SECONDARY_WORKER_H
+#define MOS_SECONDARY_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mos_api.h"
+#include "secondary/app_timer/app_timer.h"
+#include "secondary/flow_timer/flow_timer.h"
+#include "secondary/socket/socket.h"
+#include "shared/config/config.h"
+#include "shared/flow_table/flow_table.h"
+#include "shared/packet/packet.h"
+#include "shared/root/root.h"
+#include "shared/root/shard.h"
+
+struct rte_mbuf;
+
+/* The packet that callbacks see; mbuf is NULL outside of packet events. */
+struct mos_cur_pkt {
+	struct rte_mbuf *mbuf;
+	struct mos_pkt_meta *meta;
+	bool tcp_level; /* false in raw callbacks: only the IP header is shown */
+};
+
+/* Where a context is in its life. Only ever moves down this list, then back to FREE. */
+enum mos_ctx_state {
+	MOS_CTX_FREE,
+	MOS_CTX_SETTING_UP, /* leased; the application creates sockets; no packet is taken */
+	MOS_CTX_RUNNING,
+	MOS_CTX_ENDED, /* the stack thread has left, the lease is given back */
+};
+
+struct mos_ctx {
+	struct mtcp_context api; /* what the application holds: must stay first */
+	_Atomic uint32_t state;	 /* enum mos_ctx_state */
+	_Atomic bool stop;	 /* asked to end */
+	_Atomic bool open;	 /* the application has set up: take packets */
+	pthread_t thread;
+
+	/* the lease */
+	struct mos_root *root;
+	struct mos_shard *shard;
+	uint32_t epoch;
+	int ctl_fd;
+
+	/* flows */
+	struct mos_flow_table flows;
+	struct mos_flow_timer flow_timer;
+	uint8_t *to_restore; /* by record: adopted, CONN_START not replayed yet; NULL = none left */
+	uint32_t restore_next; /* next record of the walk over them */
+
+	/* sockets, events, timers */
+	struct mos_sockets sockets;
+	struct mos_app_timers timers;
+	struct mos_cur_pkt cur;
+	uint8_t *scratch; /* frame copy behind mtcp_getlastpkt's pointers */
+
+	/* clock */
+	uint64_t now_ns;
+	uint32_t now_ms;
+	uint64_t next_check_ns; /* when the control socket is looked at again */
+	uint32_t idle_rounds;
+};
+
+/* Longest frame mtcp_getlastpkt shows; longer ones are cut there. */
+#define MOS_SCRATCH_BYTES 65664
+
+struct mos_worker {
+	struct mos_config cfg;
+	struct mos_root *root;
+	int ctl_fd;		  /* -1 = not attached */
+	pthread_mutex_t ctl_lock; /* one request at a time */
+	int num_cores;		  /* contexts this process may create */
+	int preferred_shard;	  /* from MOS_SHARD, -1 = none */
+	struct mos_ctx ctx[MOS_SHARD_MAX];
+};
+
+extern struct mos_worker mos_worker;
+
+/* The context behind an application's handle, in any state; NULL with errno EACCES. */
+struct mos_ctx *mos_ctx_from(mctx_t mctx);
+
+/*
+ * The running context behind a handle; NULL with errno EACCES. With stack_thread_only, NULL with
+ * EPERM when called from another thread.
+ */
+struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only);
+
+/* True on the stack thread of c. */
+bool mos_on_stack_thread(const struct mos_ctx *c);
+
+#endif
