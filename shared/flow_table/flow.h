@@ -1,0 +1,130 @@
+/*
+ * The flow record: all that is known of one TCP connection, both directions, in shared memory.
+ * It is the truth; index, timers and sockets are caches that a successor rebuilds from it.
+ *
+ *   line 0  identity and what every packet looks at
+ *   line 1  the two halves (client, server)
+ *   line 2  what is looked at rarely
+ *
+ * One writer: the worker that holds the shard. Other processes read under the sequence counter:
+ * it is odd while the writer changes the record. A worker that dies inside leaves it odd, so a
+ * torn record is known, and the successor mends it (mos_flow_table_join).
+ *
+ * Sequence numbers wrap: compare them only with mos_seq_lt() and friends.
+ * Time base: the stack clock in milliseconds, modulo 2^32.
+ */
+#ifndef MOS_SHARED_FLOW_H
+#define MOS_SHARED_FLOW_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "shared/platform.h"
+
+/* A directed 5-tuple. IPv4 addresses are stored IPv4-mapped (::ffff:a.b.c.d). */
+struct mos_flow_key {
+	uint8_t  src[16];
+	uint8_t  dst[16];
+	uint16_t src_port_be;
+	uint16_t dst_port_be;
+	uint16_t vlan;      /* 0 = untagged */
+	uint16_t ip_version; /* 4 or 6 */
+};
+static_assert(sizeof(struct mos_flow_key) == 40, "compared as five words");
+
+static inline bool mos_flow_key_eq(const struct mos_flow_key *a, const struct mos_flow_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* The key of the other direction. */
+static inline void mos_flow_key_reverse(struct mos_flow_key *out, const struct mos_flow_key *in)
+{
+	memcpy(out->src, in->dst, 16);
+	memcpy(out->dst, in->src, 16);
+	out->src_port_be = in->dst_port_be;
+	out->dst_port_be = in->src_port_be;
+	out->vlan = in->vlan;
+	out->ip_version = in->ip_version;
+}
+
+static inline bool mos_seq_lt(uint32_t a, uint32_t b)  { return (int32_t)(a - b) < 0; }
+static inline bool mos_seq_leq(uint32_t a, uint32_t b) { return (int32_t)(a - b) <= 0; }
+static inline bool mos_seq_gt(uint32_t a, uint32_t b)  { return (int32_t)(a - b) > 0; }
+static inline bool mos_seq_geq(uint32_t a, uint32_t b) { return (int32_t)(a - b) >= 0; }
+
+/* Side indices: the same numbers as MOS_SIDE_CLI and MOS_SIDE_SVR. */
+enum { MOS_CLI = 0, MOS_SVR = 1 };
+
+/* mos_half.flags */
+enum {
+	MOS_HALF_ISS    = 1 << 0, /* iss is known: this half has sent a SYN */
+	MOS_HALF_FIN    = 1 << 1, /* fin_seq is known: this half has sent a FIN */
+	MOS_HALF_WSCALE = 1 << 2, /* its SYN carried a window scale */
+	MOS_HALF_RCVD   = 1 << 3, /* irs and rcv_nxt are valid: it has received a SYN */
+};
+
+/* One end as the monitor emulates it. Names as in RFC 9293 3.3.1. */
+struct mos_half {
+	uint32_t iss;      /* sequence number of its SYN */
+	uint32_t snd_nxt;  /* one past the highest sequence number it has sent */
+	uint32_t irs;      /* sequence number of the SYN it received */
+	uint32_t rcv_nxt;  /* next in-order sequence number it expects */
+	uint32_t fin_seq;  /* sequence number of the FIN it sent (valid with MOS_HALF_FIN) */
+	uint32_t rcv_wnd;  /* last window it advertised, scaled, bytes */
+	uint32_t ts_recent; /* last timestamp it sent */
+	uint16_t mss;
+	uint8_t  wscale;   /* shift of its advertised windows, 0..14 */
+	uint8_t  flags;
+};
+static_assert(sizeof(struct mos_half) == 32, "two halves fill one line");
+
+/* mos_flow.flags */
+enum {
+	MOS_FLOW_IN_USE  = 1 << 0,
+	MOS_FLOW_SUSPECT = 1 << 1, /* a worker died while it worked on this flow */
+};
+
+/* Deaths of workers on one flow after which it is passed unmonitored. */
+#define MOS_STRIKES_MAX 3
+
+/* Letters: S the worker that holds the shard; * also the primary, after that worker's death. */
+struct mos_flow {
+	/* line 0 */
+	struct mos_flow_key key; /* S as the client sends */
+	uint32_t hash;           /* S symmetric flow hash */
+	uint32_t seqcount;       /* S odd = being written */
+	uint8_t  state[2];       /* S enum tcpstate of client and server half */
+	uint8_t  flags;          /* * MOS_FLOW_* */
+	uint8_t  strikes;        /* * deaths of workers on this flow */
+	uint32_t last_seen_ms;   /* S */
+	uint64_t id;             /* S serial number in this shard, never reused */
+	/* line 1 */
+	struct mos_half half[2]; /* S */
+	/* line 2 */
+	uint32_t start_ms;       /* S time of the first SYN */
+	uint32_t tw_since_ms;    /* S when TIME_WAIT began */
+	uint64_t packets[2];     /* S sent by client, by server */
+	uint64_t bytes[2];       /* S IP bytes sent by client, by server */
+	uint8_t  in_port[2];     /* S port on which packets of each side come in */
+	uint8_t  pad[22];
+} MOS_CACHE_ALIGNED;
+static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
+static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");
+static_assert(sizeof(struct mos_flow) == 192, "three lines");
+
+/* Bracket every change of a record. The fences keep the counter outside the change. */
+static inline void mos_flow_write_begin(struct mos_flow *f)
+{
+	__atomic_store_n(&f->seqcount, f->seqcount + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* a reader that sees the change sees it odd */
+}
+
+static inline void mos_flow_write_end(struct mos_flow *f)
+{
+	__atomic_store_n(&f->seqcount, f->seqcount + 1, __ATOMIC_RELEASE); /* pairs with read_begin */
+}
+
+#endif

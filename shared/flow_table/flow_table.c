@@ -1,0 +1,252 @@
+#include "shared/flow_table/flow_table.h"
+
+#include <errno.h>
+
+#include "shared/flow_table/flow_index.h"
+#include "shared/flow_table/flow_table_layout.h"
+
+/* Tries of a reader. A writer that is not descheduled inside a change is done within a few. */
+#define SNAPSHOT_TRIES 64
+
+/* Words of a record: what a reader copies at a time. */
+#define FLOW_WORDS (sizeof(struct mos_flow) / sizeof(uint64_t))
+
+static size_t buckets_offset(void)
+{
+	return sizeof(struct mos_flow_table_hdr);
+}
+
+static size_t flows_offset(uint32_t capacity)
+{
+	size_t buckets = (size_t)mos_flow_homes(capacity) + mos_flow_overflows(capacity);
+
+	return buckets_offset() + buckets * sizeof(struct mos_flow_bucket);
+}
+
+size_t mos_flow_table_footprint(uint32_t capacity)
+{
+	if (capacity < 1 || capacity > MOS_FLOW_CAP_MAX)
+		return 0;
+	return flows_offset(capacity) + capacity * sizeof(struct mos_flow);
+}
+
+int mos_flow_table_new(void *mem, uint32_t capacity)
+{
+	struct mos_flow_table_hdr *hdr = mem;
+	size_t bytes = mos_flow_table_footprint(capacity);
+
+	if (!mem || (uintptr_t)mem % MOS_CACHE_LINE || !bytes)
+		return -EINVAL;
+	__atomic_store_n(&hdr->magic, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* nobody finds half a table under an old magic */
+	memset((uint8_t *)mem + sizeof(hdr->magic), 0, bytes - sizeof(hdr->magic));
+	hdr->version = MOS_FLOW_TABLE_VERSION;
+	hdr->capacity = capacity;
+	hdr->bytes = bytes;
+	__atomic_store_n(&hdr->magic, MOS_FLOW_TABLE_MAGIC, __ATOMIC_RELEASE); /* pairs with open */
+	return 0;
+}
+
+int mos_flow_table_open(const void *mem, size_t mem_len, uint32_t *capacity, size_t *flows)
+{
+	const struct mos_flow_table_hdr *hdr = mem;
+	uint64_t magic;
+	uint32_t cap;
+
+	if (mem_len < sizeof(*hdr))
+		return -ENOSPC;
+	magic = __atomic_load_n(&hdr->magic, __ATOMIC_ACQUIRE); /* pairs with new */
+	if (magic == 0)
+		return -EAGAIN;
+	cap = __atomic_load_n(&hdr->capacity, __ATOMIC_RELAXED); /* once: checked is what is used */
+	if (magic != MOS_FLOW_TABLE_MAGIC || hdr->version != MOS_FLOW_TABLE_VERSION ||
+	    mos_flow_table_footprint(cap) == 0 || hdr->bytes != mos_flow_table_footprint(cap))
+		return -EPROTO;
+	if (mem_len < mos_flow_table_footprint(cap))
+		return -ENOSPC;
+	*capacity = cap;
+	*flows = flows_offset(cap);
+	return 0;
+}
+
+void mos_flow_table_prefetch_bucket(const struct mos_flow_table *t, uint32_t hash)
+{
+	mos_prefetch(&t->buckets[mos_flow_home(mos_flow_spread(hash), t->bucket_mask)]);
+}
+
+void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash)
+{
+	uint64_t spread = mos_flow_spread(hash);
+	const struct mos_flow_bucket *b = &t->buckets[mos_flow_home(spread, t->bucket_mask)];
+	unsigned match = mos_bucket_match(b, mos_flow_tag(spread));
+
+	for (; match; match &= match - 1) {
+		const uint8_t *f = (const void *)&t->flows[b->slot[__builtin_ctz(match)]];
+
+		for (size_t line = 0; line < sizeof(struct mos_flow); line += MOS_CACHE_LINE)
+			mos_prefetch(f + line);
+	}
+}
+
+static inline uint64_t load64(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t load32(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* A key as words that are compared: in registers during a lookup. */
+struct key_words {
+	uint64_t src[2], dst[2];
+	uint32_t ports; /* source and destination: the other direction's is rotated by 16 bits */
+	uint32_t rest;	/* VLAN and IP version */
+};
+static_assert(offsetof(struct mos_flow_key, src_port_be) == 32 &&
+		      offsetof(struct mos_flow_key, vlan) == 36,
+	      "two 32-bit words");
+
+static inline struct key_words words_of(const struct mos_flow_key *key)
+{
+	return (struct key_words){
+		.src = {load64(key->src), load64(key->src + 8)},
+		.dst = {load64(key->dst), load64(key->dst + 8)},
+		.ports = load32(&key->src_port_be),
+		.rest = load32(&key->vlan),
+	};
+}
+
+/*
+ * Whether the key is that of the flow, in either direction. Without a branch per direction: which
+ * one a packet takes is as good as random.
+ */
+static inline bool matches(const struct key_words *k, const struct mos_flow_key *key, int *side)
+{
+	struct key_words o = words_of(key);
+	uint32_t ports_back = k->ports << 16 | k->ports >> 16;
+	uint64_t forward = (k->src[0] ^ o.src[0]) | (k->src[1] ^ o.src[1]) |
+			   (k->dst[0] ^ o.dst[0]) | (k->dst[1] ^ o.dst[1]) | (k->ports ^ o.ports);
+	uint64_t reverse = (k->src[0] ^ o.dst[0]) | (k->src[1] ^ o.dst[1]) |
+			   (k->dst[0] ^ o.src[0]) | (k->dst[1] ^ o.src[1]) | (ports_back ^ o.ports);
+
+	if (((forward != 0) & (reverse != 0)) | (k->rest != o.rest))
+		return false;
+	*side = forward ? MOS_SVR : MOS_CLI;
+	return true;
+}
+
+uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_flow_key *key,
+			       uint32_t hash, int *side)
+{
+	uint64_t spread = mos_flow_spread(hash);
+	uint16_t tag = mos_flow_tag(spread);
+	uint32_t at = mos_flow_home(spread, t->bucket_mask);
+	struct key_words k = words_of(key);
+
+	do {
+		const struct mos_flow_bucket *b = &t->buckets[at];
+		unsigned match = mos_bucket_match(b, tag);
+
+		for (; match; match &= match - 1) {
+			uint32_t slot = b->slot[__builtin_ctz(match)];
+
+			if (mos_likely(matches(&k, &t->flows[slot].key, side)))
+				return slot;
+		}
+		at = b->next;
+	} while (mos_unlikely(at));
+	return MOS_FLOW_NONE;
+}
+
+uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
+			       uint32_t hash)
+{
+	struct mos_flow *f;
+	uint32_t slot;
+
+	if (t->free_count == 0)
+		return MOS_FLOW_NONE;
+	slot = t->free_slots[t->free_count - 1];
+	if (!mos_flow_index_add(t, hash, slot))
+		return MOS_FLOW_NONE;
+	t->free_count--;
+	t->count++;
+
+	f = &t->flows[slot];
+	mos_flow_write_begin(f);
+	f->key = *key;
+	f->hash = hash;
+	memset(f->state, 0, sizeof(f->state));
+	f->strikes = 0;
+	f->last_seen_ms = 0;
+	f->id = t->next_id++;
+	memset(f->half, 0, sizeof(*f) - offsetof(struct mos_flow, half));
+	mos_flow_write_end(f);
+	/* Last: to a successor, a record without IN_USE was never there. */
+	__atomic_store_n(&f->flags, MOS_FLOW_IN_USE, __ATOMIC_RELEASE);
+	return slot;
+}
+
+void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
+{
+	struct mos_flow *f = &t->flows[slot];
+
+	assert(slot < t->capacity);
+	assert(f->flags & MOS_FLOW_IN_USE);
+	/* First: the record is free before anything says so. The fence in write_begin keeps the
+	 * next insert behind it. */
+	__atomic_store_n(&f->flags, 0, __ATOMIC_RELEASE);
+	mos_flow_index_del(t, f->hash, slot);
+	t->free_slots[t->free_count++] = slot;
+	t->count--;
+}
+
+uint32_t mos_flow_table_next(const struct mos_flow_table *t, uint32_t slot)
+{
+	for (; slot < t->capacity; slot++)
+		if (t->flows[slot].flags & MOS_FLOW_IN_USE)
+			return slot;
+	return MOS_FLOW_NONE;
+}
+
+const struct mos_flow *mos_flow_table_records(const void *mem, size_t mem_len, uint32_t *capacity)
+{
+	size_t flows;
+
+	if (mos_flow_table_open(mem, mem_len, capacity, &flows) != 0)
+		return NULL;
+	return (const void *)((const uint8_t *)mem + flows);
+}
+
+bool mos_flow_snapshot(struct mos_flow *out, const struct mos_flow *f)
+{
+	const uint64_t *from = (const void *)f;
+	uint64_t *to = (void *)out;
+
+	for (int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+		/* Pairs with write_end: of what came before it, all is seen. */
+		uint32_t before = __atomic_load_n(&f->seqcount, __ATOMIC_ACQUIRE);
+
+		if (!(__atomic_load_n(&f->flags, __ATOMIC_RELAXED) & MOS_FLOW_IN_USE))
+			return false;
+		if (before & 1) {
+			mos_pause();
+			continue;
+		}
+		for (size_t i = 0; i < FLOW_WORDS; i++)
+			to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+		/* Pairs with the fence in write_begin: a word of a change shows the counter odd. */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&f->seqcount, __ATOMIC_RELAXED) == before)
+			return out->flags & MOS_FLOW_IN_USE;
+	}
+	return false;
+}

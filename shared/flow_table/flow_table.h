@@ -1,0 +1,124 @@
+/*
+ * Flow table of one shard: records (the truth) and an index over them (a cache).
+ *
+ *   shared memory:  | header | index buckets | overflow buckets | records[capacity] |
+ *   index bucket:   one cache line: 8 tags (16 bit) + 8 record numbers (32 bit) + overflow link
+ *
+ * A lookup costs two cache misses: the bucket, and the record that is needed anyway. Both
+ * directions of a flow have the same hash, so one entry serves both; the record tells the side.
+ * At capacity a home bucket holds 4 flows in the mean, at most; a lookup never passes more than
+ * 8 buckets, whatever the hashes are. Raw structs: flow_table_layout.h.
+ *
+ * One writer, the worker that holds the shard. The private handle (struct mos_flow_table, in that
+ * worker's memory) holds the stack of free records and is rebuilt by each successor.
+ *
+ * Memory: the caller's, footprint() bytes, cache-line aligned: 192 bytes for each record and 24 to
+ * 40 for its share of the index. Position independent: no pointers.
+ * Death of the writer at any instruction: the next join() trusts nothing but the records. IN_USE is
+ * the last store of an insert and the first of a remove, so a record that was never finished is
+ * free; one with an odd seqcount died inside a change and is mended; the index is built again.
+ *
+ * Not its job: TCP states (secondary/tcp_track), timeouts (secondary/flow_timer), packets.
+ */
+#ifndef MOS_SHARED_FLOW_TABLE_H
+#define MOS_SHARED_FLOW_TABLE_H
+
+#include "shared/flow_table/flow.h"
+
+#define MOS_FLOW_NONE    UINT32_MAX /* no record */
+#define MOS_FLOW_CAP_MAX (1u << 24)
+
+struct mos_flow_table_hdr; /* in shared memory */
+struct mos_flow_bucket;
+
+/* Private to the process that holds the shard. Members are read by the inlines below only. */
+struct mos_flow_table {
+	struct mos_flow_table_hdr *hdr;
+	struct mos_flow_bucket *buckets; /* buckets + overflow buckets */
+	struct mos_flow *flows;
+	uint32_t bucket_mask;
+	uint32_t capacity;
+	uint32_t count;      /* records in use */
+	uint32_t free_count;
+	uint32_t *free_slots; /* heap: stack of free record numbers */
+	uint32_t *free_buckets; /* heap: stack of free overflow buckets */
+	uint32_t free_bucket_count;
+	uint64_t next_id;
+};
+
+/* ---- primary ---- */
+
+/* Bytes needed for capacity records (1..MOS_FLOW_CAP_MAX); 0 for a bad capacity. */
+size_t mos_flow_table_footprint(uint32_t capacity);
+
+/* Format mem (footprint() bytes, cache-line aligned); the magic is stored last. 0 or -EINVAL. */
+int mos_flow_table_new(void *mem, uint32_t capacity);
+
+/* ---- worker: the one that holds the shard ---- */
+
+/*
+ * Open the table for writing and recover whatever a predecessor, or anybody, left in the records:
+ *   - torn, but in use: its seqcount becomes even and it is MOS_FLOW_SUSPECT; the key is whole, any
+ *     other member may be half changed (but states and window scales are in range);
+ *   - not sane (state, window scale, IP version or id out of range): freed;
+ *   - two of one connection: the one with the newer id stays;
+ *   - more than 64 with one home bucket: the rest is freed.
+ * What the indices in a record (ports) mean is not known here: check them before use. Takes time
+ * linear in the capacity (about 35 ms for 1 M flows) and 4.5 bytes of heap for each record.
+ * 0, -EAGAIN (not formatted yet: try later), -EPROTO (other version or damaged header), -ENOSPC
+ * (mem_len too small), -ENOMEM. *mended (may be NULL) receives how many torn records were mended.
+ */
+int mos_flow_table_join(struct mos_flow_table *t, void *mem, size_t mem_len, uint32_t *mended);
+
+/* Give back the heap memory. The shared memory stays as it is. */
+void mos_flow_table_leave(struct mos_flow_table *t);
+
+/*
+ * Start bringing the bucket of hash near; then, some work later, the records it names, with all
+ * three lines of them. For a burst at a time; test/bench/bench_flow_table.c shows what it saves.
+ */
+void mos_flow_table_prefetch_bucket(const struct mos_flow_table *t, uint32_t hash);
+void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash);
+
+/*
+ * Find the flow of a packet with this key. *side becomes the side that sent it (MOS_CLI or MOS_SVR).
+ * Returns the record number, or MOS_FLOW_NONE.
+ */
+uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_flow_key *key,
+			       uint32_t hash, int *side);
+
+/*
+ * Add a flow whose client sends with this key. The record is zeroed but for key, hash, flags, id,
+ * and seqcount, which is even on return. The caller has looked it up before: duplicates are not
+ * checked. Returns the record number, or MOS_FLOW_NONE, and nothing changed, when the table is full
+ * or has 64 flows in this hash's home bucket already, which a secret hash seed leaves to theory.
+ */
+uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
+			       uint32_t hash);
+
+/* Remove a flow in use. Its record number may be given out again by the next insert. */
+void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot);
+
+static inline struct mos_flow *mos_flow_at(const struct mos_flow_table *t, uint32_t slot)
+{
+	return &t->flows[slot];
+}
+
+/*
+ * Walk the flows in use: start with slot = 0, then pass the returned number + 1.
+ * MOS_FLOW_NONE at the end.
+ */
+uint32_t mos_flow_table_next(const struct mos_flow_table *t, uint32_t slot);
+
+/* ---- any process ---- */
+
+/* What another process sees: the records, without an index. NULL if the header is not sound. */
+const struct mos_flow *mos_flow_table_records(const void *mem, size_t mem_len, uint32_t *capacity);
+
+/*
+ * Copy a record that its writer may be changing. True when the copy is whole and in use; false
+ * when it is free, or was torn in each of a bounded number of tries; *out is then undefined.
+ */
+bool mos_flow_snapshot(struct mos_flow *out, const struct mos_flow *f);
+
+#endif

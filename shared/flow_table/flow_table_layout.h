@@ -1,0 +1,116 @@
+/*
+ * The raw structs of a flow table, for the files of this module, benches and the debugger.
+ *
+ * A hash gives a home bucket; flows that find it full go to overflow buckets chained behind it.
+ * Every bucket of a chain but its last is full, and entries stand at the front of their bucket, so
+ * n flows never need more than n / 8 overflow buckets: the pool cannot run dry before the records.
+ * A chain is no longer than MOS_BUCKET_CHAIN_MAX buckets, which bounds each lookup whatever the
+ * hashes are. At the highest mean load, 4 flows per bucket, the hash seed being secret, a flow that
+ * finds its chain full is not met in the life of the universe.
+ */
+#ifndef MOS_SHARED_FLOW_TABLE_LAYOUT_H
+#define MOS_SHARED_FLOW_TABLE_LAYOUT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/platform.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define MOS_FLOW_TABLE_MAGIC   UINT64_C(0x6c62617477306c66)
+#define MOS_FLOW_TABLE_VERSION 1
+
+#define MOS_BUCKET_SLOTS     8
+#define MOS_BUCKET_LOAD      4 /* flows per home bucket of a full table, at most */
+#define MOS_BUCKET_CHAIN_MAX 8 /* buckets: the home bucket and 7 behind it */
+
+/* I = immutable after mos_flow_table_new, which the primary calls. */
+struct mos_flow_table_hdr {
+	uint64_t magic;    /* I stored last */
+	uint32_t version;  /* I */
+	uint32_t capacity; /* I records */
+	uint64_t bytes;    /* I footprint: betrays a damaged capacity and another layout */
+	uint8_t  pad[40];
+} MOS_CACHE_ALIGNED;
+static_assert(sizeof(struct mos_flow_table_hdr) == 64, "one line");
+
+/*
+ * Check the header of a table, as far as mem_len reaches, and hand out its capacity and the offset
+ * of its records. 0, or -errno as from mos_flow_table_join. Any process.
+ */
+int mos_flow_table_open(const void *mem, size_t mem_len, uint32_t *capacity, size_t *flows);
+
+/* Written only by the worker that holds the shard. All zero: empty, and the end of its chain. */
+struct mos_flow_bucket {
+	uint16_t tag[MOS_BUCKET_SLOTS];  /* 0 = no entry here, nor behind it in this bucket */
+	uint32_t slot[MOS_BUCKET_SLOTS]; /* record numbers */
+	uint32_t next;                   /* next bucket of the chain; 0 = none, a home bucket */
+	uint8_t  pad[12];
+} MOS_CACHE_ALIGNED;
+static_assert(sizeof(struct mos_flow_bucket) == 64, "one line");
+
+/* Home buckets of a table with room for capacity records: a power of two. */
+static inline uint32_t mos_flow_homes(uint32_t capacity)
+{
+	return mos_pow2_ceil((capacity + MOS_BUCKET_LOAD - 1) / MOS_BUCKET_LOAD);
+}
+
+/* Overflow buckets: what capacity flows need at worst. */
+static inline uint32_t mos_flow_overflows(uint32_t capacity)
+{
+	return capacity / MOS_BUCKET_SLOTS;
+}
+
+/*
+ * Which bits of the hash chose the shard is not known here, and those are alike in all flows of
+ * this table: spread the hash again before bits are taken from it.
+ */
+static inline uint64_t mos_flow_spread(uint32_t hash)
+{
+	return hash * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* The home bucket of a spread hash. */
+static inline uint32_t mos_flow_home(uint64_t spread, uint32_t bucket_mask)
+{
+	return (uint32_t)(spread >> 32) & bucket_mask;
+}
+
+/* The tag of a spread hash, never 0. */
+static inline uint16_t mos_flow_tag(uint64_t spread)
+{
+	uint16_t tag = (uint16_t)(spread >> 48);
+
+	return tag ? tag : 1;
+}
+
+/* Bit i is set when tag[i] == tag. */
+static inline unsigned mos_bucket_match_portable(const struct mos_flow_bucket *b, uint16_t tag)
+{
+	unsigned match = 0;
+
+	for (unsigned i = 0; i < MOS_BUCKET_SLOTS; i++)
+		match |= (unsigned)(b->tag[i] == tag) << i;
+	return match;
+}
+
+#if defined(__SSE2__)
+static inline unsigned mos_bucket_match(const struct mos_flow_bucket *b, uint16_t tag)
+{
+	__m128i tags = _mm_load_si128((const __m128i *)(const void *)b->tag);
+	__m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
+}
+#else
+static inline unsigned mos_bucket_match(const struct mos_flow_bucket *b, uint16_t tag)
+{
+	return mos_bucket_match_portable(b, tag);
+}
+#endif
+
+#endif

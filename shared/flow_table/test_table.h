@@ -1,0 +1,222 @@
+/*
+ * The bench of the flow table's tests: memory mapped twice at different addresses, keys by number,
+ * and what must hold of every table that was just opened or used.
+ */
+#ifndef MOS_TEST_TABLE_H
+#define MOS_TEST_TABLE_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shared/flow_table/flow_table.h"
+#include "shared/flow_table/flow_table_layout.h"
+#include "shared/packet/hash.h"
+
+/* ck_assert writes a line to a pipe each time; this one only when it fails: for loops. */
+#define must(x)                                         \
+	do {                                            \
+		if (!(x))                               \
+			ck_abort_msg("not so: %s", #x); \
+	} while (0)
+
+/* The same memory at two addresses: as the writer's process and a reader's see it. */
+struct twice {
+	void *a, *b;
+	size_t len;
+};
+
+static inline struct twice map_twice(size_t len)
+{
+	int fd = memfd_create("flow_table", MFD_CLOEXEC);
+	struct twice m = {.len = len};
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
+	m.a = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	m.b = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert(m.a != MAP_FAILED && m.b != MAP_FAILED && m.a != m.b);
+	close(fd);
+	return m;
+}
+
+static inline void unmap_twice(struct twice *m)
+{
+	munmap(m->a, m->len);
+	munmap(m->b, m->len);
+}
+
+struct rng {
+	uint64_t state;
+};
+
+static inline uint64_t rng_next(struct rng *r)
+{
+	r->state += UINT64_C(0x9e3779b97f4a7c15);
+	return mos_mix64(r->state);
+}
+
+static inline uint32_t rng_below(struct rng *r, uint32_t n)
+{
+	return (uint32_t)(rng_next(r) % n);
+}
+
+/* The seed of this run: from the environment, to run a failure again, or the time. Printed. */
+static inline struct rng rng_new(void)
+{
+	const char *seed = getenv("MOS_TEST_SEED");
+	struct rng r = {.state = seed ? strtoull(seed, NULL, 0) : mos_mix64((uint64_t)time(NULL))};
+
+	printf("MOS_TEST_SEED=0x%llx\n", (unsigned long long)r.state);
+	fflush(stdout);
+	return r;
+}
+
+/* Key number n, as its client sends; even numbers are IPv4, odd ones IPv6. */
+static inline struct mos_flow_key key_of(uint32_t n)
+{
+	struct mos_flow_key k = {.vlan = (uint16_t)(n % 3), .ip_version = n & 1 ? 6 : 4};
+
+	k.src[10] = k.src[11] = k.dst[10] = k.dst[11] = n & 1 ? 0x20 : 0xff;
+	memcpy(&k.src[12], &n, sizeof(n));
+	k.dst[15] = (uint8_t)(n % 5);
+	k.src_port_be = (uint16_t)(n * 7);
+	k.dst_port_be = 0x5000;
+	return k;
+}
+
+static inline struct mos_flow_key reverse_of(struct mos_flow_key k)
+{
+	struct mos_flow_key r;
+
+	mos_flow_key_reverse(&r, &k);
+	return r;
+}
+
+static inline uint32_t hash_of(uint32_t n)
+{
+	struct mos_flow_key k = key_of(n);
+
+	return mos_hash_join(mos_hash_end6(k.src, k.src_port_be, 42),
+			     mos_hash_end6(k.dst, k.dst_port_be, 42));
+}
+
+static inline uint32_t insert_n(struct mos_flow_table *t, uint32_t n)
+{
+	struct mos_flow_key k = key_of(n);
+
+	return mos_flow_table_insert(t, &k, hash_of(n));
+}
+
+static inline uint32_t lookup_n(const struct mos_flow_table *t, uint32_t n)
+{
+	struct mos_flow_key k = key_of(n);
+	int side = -1;
+	uint32_t slot = mos_flow_table_lookup(t, &k, hash_of(n), &side);
+
+	if (slot != MOS_FLOW_NONE)
+		must(side == MOS_CLI);
+	return slot;
+}
+
+/* Walk one chain: note its entries in seen[]. Returns how many; *length grows by its buckets. */
+static inline uint32_t check_chain(const struct mos_flow_table *t, uint32_t home, uint8_t *seen,
+				   uint32_t *length)
+{
+	uint32_t entries = 0, buckets = 0, at = home;
+
+	do {
+		const struct mos_flow_bucket *b = &t->buckets[at];
+		unsigned used = ~mos_bucket_match(b, 0) & 0xff;
+
+		buckets++;
+		must(buckets <= MOS_BUCKET_CHAIN_MAX);
+		must((used & (used + 1)) == 0); /* from the front */
+		must(at == home || used);	/* no empty overflow bucket */
+		must(!b->next || used == 0xff); /* full but for the last */
+		for (unsigned i = 0; used >> i; i++) {
+			const struct mos_flow *f = &t->flows[b->slot[i]];
+			uint64_t spread = mos_flow_spread(f->hash);
+
+			must(b->slot[i] < t->capacity);
+			must(seen[b->slot[i]]++ == 0);
+			must(mos_flow_home(spread, t->bucket_mask) == home);
+			must(mos_flow_tag(spread) == b->tag[i]);
+			entries++;
+		}
+		at = b->next;
+	} while (at);
+	*length += buckets;
+	return entries;
+}
+
+/* The record is one that may be in use, and can be found from both sides. */
+static inline void check_record(const struct mos_flow_table *t, uint32_t slot)
+{
+	const struct mos_flow *f = &t->flows[slot];
+	struct mos_flow_key back = reverse_of(f->key);
+	int side;
+
+	must(f->seqcount % 2 == 0);
+	must(f->state[0] <= 10);
+	must(f->state[1] <= 10);
+	must(f->key.ip_version == 4 || f->key.ip_version == 6);
+	must(f->id < t->next_id);
+	must(mos_flow_table_lookup(t, &f->key, f->hash, &side) == slot);
+	must(mos_flow_table_lookup(t, &back, f->hash, &side) == slot);
+}
+
+/* Every record is free or in use and in the index exactly once, and all counts agree. */
+static inline void check_sound(const struct mos_flow_table *t)
+{
+	uint8_t *seen = calloc(t->capacity, 1);
+	uint32_t entries = 0, buckets = 0, walked = 0;
+
+	for (uint32_t home = 0; home <= t->bucket_mask; home++)
+		entries += check_chain(t, home, seen, &buckets);
+	must(entries == t->count);
+	must(buckets + t->free_bucket_count ==
+	     t->bucket_mask + 1 + mos_flow_overflows(t->capacity));
+	for (uint32_t s = mos_flow_table_next(t, 0); s != MOS_FLOW_NONE;
+	     s = mos_flow_table_next(t, s + 1)) {
+		must(seen[s] == 1);
+		check_record(t, s);
+		walked++;
+	}
+	must(walked == t->count);
+	must(t->count + t->free_count == t->capacity);
+	for (uint32_t i = 0; i < t->free_count; i++) {
+		must(t->free_slots[i] < t->capacity);
+		must(seen[t->free_slots[i]]++ == 0);
+	}
+	free(seen);
+}
+
+/* Open a table in memory that is known to be good. */
+static inline void join_or_die(struct mos_flow_table *t, void *mem, size_t len, uint32_t *mended)
+{
+	must(mos_flow_table_join(t, mem, len, mended) == 0);
+}
+
+/* Change a record as a packet would; afterwards all these fields agree. */
+static inline void change(struct mos_flow *f)
+{
+	mos_flow_write_begin(f);
+	f->last_seen_ms++;
+	f->half[0].snd_nxt++;
+	f->half[1].rcv_nxt++;
+	f->packets[0]++;
+	f->bytes[1]++;
+	mos_flow_write_end(f);
+}
+
+static inline bool agrees(const struct mos_flow *f, uint64_t count)
+{
+	return f->last_seen_ms == count && f->half[0].snd_nxt == count &&
+	       f->half[1].rcv_nxt == count && f->packets[0] == count && f->bytes[1] == count;
+}
+
+#endif
