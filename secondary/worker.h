@@ -36,7 +36,6 @@ struct rte_mbuf;
 struct mos_cur_pkt {
 	struct rte_mbuf *mbuf;
 	struct mos_pkt_meta *meta;
-	bool tcp_level; /* false in raw callbacks: only the IP header is shown */
 };
 
 /* Where a context is in its life. Only ever moves down this list, then back to FREE. */

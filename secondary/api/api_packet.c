@@ -35,7 +35,7 @@ static void show(struct mos_ctx *c, struct pkt_info *p)
 		return;
 	p->iph = (struct iphdr *)(c->scratch + meta->l3_off);
 	p->ip_len = ntohs(p->iph->tot_len);
-	if (!c->cur.tcp_level)
+	if (meta->pkt_class != MOS_PKT_TCP)
 		return;
 	p->tcph = (struct tcphdr *)(c->scratch + meta->l4_off);
 	p->payload = c->scratch + meta->payload_off;

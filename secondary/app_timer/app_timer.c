@@ -89,7 +89,10 @@ int mos_app_timers_add(struct mos_app_timers *t, uint64_t due_ns, int id, callba
 	err = make_room(t);
 	if (err == 0) {
 		t->heap[t->count] = (struct mos_app_timer){
-			.due_ns = due_ns, .serial = t->serial++, .cb = cb, .id = id};
+			.due_ns = due_ns,
+			.serial = atomic_fetch_add_explicit(&t->serial, 1, memory_order_release),
+			.cb = cb,
+			.id = id};
 		sift_up(t->heap, t->count++);
 		publish_next(t);
 	}
@@ -102,7 +105,9 @@ bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t bef
 {
 	bool found;
 
-	pthread_mutex_lock(&t->lock);
+	/* Never wait here: a signal handler on the thread that holds the lock may wait for us. */
+	if (pthread_mutex_trylock(&t->lock) != 0)
+		return false;
 	found = t->count > 0 && t->heap[0].due_ns <= now_ns && t->heap[0].serial < before_serial;
 	if (found) {
 		*out = t->heap[0];
@@ -116,10 +121,5 @@ bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t bef
 
 uint64_t mos_app_timers_mark(struct mos_app_timers *t)
 {
-	uint64_t mark;
-
-	pthread_mutex_lock(&t->lock);
-	mark = t->serial;
-	pthread_mutex_unlock(&t->lock);
-	return mark;
+	return atomic_load_explicit(&t->serial, memory_order_acquire);
 }

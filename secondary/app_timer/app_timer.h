@@ -26,7 +26,7 @@ struct mos_app_timers {
 	pthread_mutex_t lock;
 	struct mos_app_timer *heap; /* heap[0] is due first */
 	uint32_t count, room;
-	uint64_t serial;
+	_Atomic uint64_t serial; /* of the next timer */
 	_Atomic uint64_t next_due_ns; /* of heap[0]; UINT64_MAX when there is none */
 };
 
@@ -39,7 +39,7 @@ int mos_app_timers_add(struct mos_app_timers *t, uint64_t due_ns, int id, callba
 /*
  * Take out the first timer that is due at now_ns and was set before `before` (a value of
  * mos_app_timers_mark, so that a callback that sets a timer in the past is not called again and
- * again in one round). False when there is none. Stack thread.
+ * again in one round). False when there is none, or another thread is adding one. Stack thread.
  */
 bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t before,
 			 struct mos_app_timer *out);

@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
 
 #include "secondary/attach/attach.h"
 #include "secondary/loop/loop.h"
@@ -53,6 +56,13 @@ struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only)
 		return NULL;
 	}
 	return c;
+}
+
+/* Move on, and wake who waits for it (wait_until_gone). */
+static void enter(struct mos_ctx *c, enum mos_ctx_state state)
+{
+	atomic_store_explicit(&c->state, state, memory_order_release);
+	syscall(SYS_futex, &c->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
 /* ---- preparing ---- */
@@ -147,11 +157,11 @@ static void *stack_thread(void *arg)
 	pthread_setname_np(pthread_self(), "mos-stack");
 	pin(&mos_worker.cfg, c->shard->index);
 	why = mos_loop_run(c);
-	atomic_store_explicit(&c->state, MOS_CTX_ENDED, memory_order_release);
+	enter(c, MOS_CTX_ENDED);
 	/* From here on API calls on this context are refused; those under way hold no pointer. */
 	give_back(c, why);
 	mos_context_clear(c);
-	atomic_store_explicit(&c->state, MOS_CTX_FREE, memory_order_release);
+	enter(c, MOS_CTX_FREE);
 	return NULL;
 }
 
@@ -226,7 +236,7 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 			 strerror(-err));
 		goto fail;
 	}
-	atomic_store_explicit(&c->state, MOS_CTX_SETTING_UP, memory_order_release);
+	enter(c, MOS_CTX_SETTING_UP);
 	err = start_thread(c);
 	if (err == 0)
 		return c;
@@ -235,18 +245,18 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	mos_context_clear(c);
 fail:
 	return_lease(w, c);
-	atomic_store_explicit(&c->state, MOS_CTX_FREE, memory_order_release);
+	enter(c, MOS_CTX_FREE);
 	errno = -err;
 	return NULL;
 }
 
-/* Wait until the stack thread has put everything down. nanosleep alone: signal-safe. */
+/* Wait until the stack thread has put everything down. A futex alone: signal-safe. */
 static void wait_until_gone(struct mos_ctx *c)
 {
-	struct timespec nap = {.tv_nsec = 1000000};
+	uint32_t state;
 
-	while (atomic_load_explicit(&c->state, memory_order_acquire) != MOS_CTX_FREE)
-		nanosleep(&nap, NULL);
+	while ((state = atomic_load_explicit(&c->state, memory_order_acquire)) != MOS_CTX_FREE)
+		syscall(SYS_futex, &c->state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
 }
 
 void mos_context_destroy(struct mos_ctx *c)

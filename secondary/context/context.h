@@ -5,7 +5,7 @@
  *
  * The structs live in a static table and are never freed, so a stale handle is refused instead of
  * followed. The stack thread itself releases everything it used; destroy only asks it to end and
- * waits, which is safe in a signal handler too: it takes no lock and calls nanosleep alone.
+ * waits, which is safe in a signal handler too: it takes no lock and waits on a futex.
  */
 #ifndef MOS_SECONDARY_CONTEXT_H
 #define MOS_SECONDARY_CONTEXT_H

@@ -49,14 +49,13 @@ static void packet(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *m
 	if (c->root->settings.clock_packet)
 		follow_packet_clock(c, meta->ts_ns);
 
+	c->cur = (struct mos_cur_pkt){.mbuf = m, .meta = meta};
 	if (mos_unlikely(c->sockets.raw_path[0] != 0)) {
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RAW);
-		c->cur = (struct mos_cur_pkt){.mbuf = m, .meta = meta};
 		mos_event_raw(c);
 	}
 	if (mos_likely(meta->pkt_class == MOS_PKT_TCP)) {
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_LOOKUP);
-		c->cur = (struct mos_cur_pkt){.mbuf = m, .meta = meta, .tcp_level = true};
 		mos_segment(c, m, meta);
 	} else {
 		mos_counter_add(ctr, MOS_CTR_W_OTHER_IP, 1);

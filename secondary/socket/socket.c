@@ -198,8 +198,9 @@ void mos_sockets_sweep(struct mos_sockets *s)
 {
 	if (mos_likely(!atomic_load_explicit(&s->sweep, memory_order_relaxed)))
 		return;
-	/* Rare and short; whoever holds the lock does not wait for us. */
-	pthread_mutex_lock(&s->lock);
+	/* Never wait here: a signal handler on the thread that holds the lock may wait for us. */
+	if (pthread_mutex_trylock(&s->lock) != 0)
+		return;
 	atomic_store_explicit(&s->sweep, false, memory_order_relaxed);
 	for (int id = 0; id < MOS_MON_ID_MAX; id++) {
 		struct mos_mon_sock *m = &s->mon[id];
