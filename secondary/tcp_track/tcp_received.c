@@ -1,0 +1,140 @@
+#include "secondary/tcp_track/tcp_half.h"
+
+/*
+ * One byte against a closed window is a probe, which its receiver may refuse; if it keeps it, its
+ * own ACK tells. More than that means that the monitor missed the window's opening.
+ */
+static bool is_window_probe(const struct mos_half *h, const struct mos_tcp_seg *seg)
+{
+	return h->rcv_wnd == 0 && seg->payload_len == 1 && !(seg->flags & MOS_TCP_FIN);
+}
+
+static bool takes_data(const struct mos_flow *f, int side)
+{
+	switch (f->state[side]) {
+	case MOS_TCPS_ESTABLISHED:
+	case MOS_TCPS_FIN_WAIT_1:
+	case MOS_TCPS_FIN_WAIT_2: return true;
+	default: return false;
+	}
+}
+
+/* Payload below rcv_nxt, also a keep-alive probe's byte; or the FIN that the half has passed. */
+static bool seen_before(const struct mos_half *h, const struct mos_half *from,
+			const struct mos_tcp_seg *seg)
+{
+	bool old_fin = (seg->flags & MOS_TCP_FIN) && (from->flags & MOS_HALF_FIN) &&
+		       mos_seg_end(seg) == from->fin_seq && mos_seq_gt(h->rcv_nxt, from->fin_seq);
+
+	return old_fin || (seg->payload_len > 0 && mos_seq_lt(seg->seq, h->rcv_nxt) &&
+			   mos_seq_plausible(seg->seq, h->rcv_nxt));
+}
+
+/* Move rcv_nxt over in-order payload. Data beyond a FIN proves that the FIN was forged. */
+static unsigned take_data(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side], *from = &f->half[!side];
+	uint32_t end = mos_seg_end(seg);
+
+	if (seg->payload_len == 0 || mos_seq_gt(end - seg->payload_len, h->rcv_nxt) ||
+	    mos_seq_leq(end, h->rcv_nxt) || !takes_data(f, side) || is_window_probe(h, seg))
+		return 0;
+	h->rcv_nxt = end;
+	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(end, from->fin_seq))
+		from->flags &= (uint8_t)~MOS_HALF_FIN;
+	return MOS_TRACK_DATA;
+}
+
+/* Data, then the FIN: in this segment, or remembered from one that came before missing data. */
+static unsigned take_payload(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side];
+	const struct mos_half *from = &f->half[!side];
+	unsigned bits = take_data(f, side, seg);
+
+	if ((from->flags & MOS_HALF_FIN) && h->rcv_nxt == from->fin_seq && takes_data(f, side) &&
+	    (bits != 0 || (seg->flags & MOS_TCP_FIN))) {
+		h->rcv_nxt++;
+		bits |= mos_tcp_peer_fin(f, side);
+	}
+	return bits;
+}
+
+static unsigned fin_acked(struct mos_flow *f, int side)
+{
+	switch (f->state[side]) {
+	case MOS_TCPS_FIN_WAIT_1: return mos_tcp_enter(f, side, MOS_TCPS_FIN_WAIT_2);
+	case MOS_TCPS_CLOSING: return mos_tcp_enter(f, side, MOS_TCPS_TIME_WAIT);
+	case MOS_TCPS_LAST_ACK: return mos_tcp_enter(f, side, MOS_TCPS_CLOSED);
+	default: return 0;
+	}
+}
+
+static unsigned received_rst(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	if (f->state[side] == MOS_TCPS_LISTEN)
+		return 0;
+	if (!mos_tcp_accepts(f, side, seg))
+		return MOS_TRACK_BOGUS;
+	return mos_tcp_enter(f, side, MOS_TCPS_CLOSED);
+}
+
+static unsigned received_syn(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side];
+	bool has_ack = seg->flags & MOS_TCP_ACK;
+	unsigned bits;
+
+	if (f->state[side] == MOS_TCPS_LISTEN && has_ack)
+		return 0;
+	if (!mos_tcp_accepts(f, side, seg))
+		return MOS_TRACK_BOGUS;
+	switch (f->state[side]) {
+	case MOS_TCPS_LISTEN:
+		mos_half_open_receive(h, seg->seq);
+		return MOS_TRACK_START | mos_tcp_enter(f, side, MOS_TCPS_SYN_RCVD);
+	case MOS_TCPS_SYN_SENT:
+		mos_half_open_receive(h, seg->seq);
+		if (!has_ack) /* simultaneous open */
+			return mos_tcp_enter(f, side, MOS_TCPS_SYN_RCVD);
+		bits = mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
+		return bits | take_data(f, side, seg);
+	case MOS_TCPS_SYN_RCVD:
+		if (has_ack && mos_half_acked(h, seg->ack))
+			return mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
+		return MOS_TRACK_REXMIT;
+	default: return MOS_TRACK_REXMIT;
+	}
+}
+
+static unsigned received_plain(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side];
+	const struct mos_half *from = &f->half[!side];
+	unsigned bits = 0;
+
+	if (f->state[side] == MOS_TCPS_LISTEN)
+		return 0;
+	if (!mos_tcp_accepts(f, side, seg))
+		return MOS_TRACK_BOGUS;
+	if (!(h->flags & MOS_HALF_RCVD) || !(h->flags & MOS_HALF_ISS))
+		return 0;
+	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_RCVD))
+		bits |= mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
+	if ((h->flags & MOS_HALF_FIN) && seg->ack == h->fin_seq + 1)
+		bits |= fin_acked(f, side);
+	if (seen_before(h, from, seg))
+		bits |= MOS_TRACK_REXMIT;
+	return bits | take_payload(f, side, seg);
+}
+
+unsigned mos_tcp_received(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	if (f->state[side] == MOS_TCPS_CLOSED)
+		return 0;
+	if (mos_unlikely(seg->flags & MOS_TCP_RST))
+		return received_rst(f, side, seg);
+	if (mos_unlikely(seg->flags & MOS_TCP_SYN))
+		return received_syn(f, side, seg);
+	return received_plain(f, side, seg);
+}

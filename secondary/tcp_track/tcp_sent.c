@@ -1,0 +1,188 @@
+#include "secondary/tcp_track/tcp_half.h"
+
+static void raise_snd_nxt(struct mos_half *h, uint32_t end)
+{
+	if (mos_seq_gt(end, h->snd_nxt))
+		h->snd_nxt = end;
+}
+
+/* The receiver is beyond the sender's FIN: nothing more can come, and the FIN stands. */
+static bool fin_taken(const struct mos_half *from, const struct mos_half *to)
+{
+	return (from->flags & MOS_HALF_FIN) && (to->flags & MOS_HALF_RCVD) &&
+	       mos_seq_gt(to->rcv_nxt, from->fin_seq);
+}
+
+/* The window of a SYN is never scaled, any other's is when both SYNs offered it (RFC 7323 2.2). */
+static void note_window(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side];
+	bool scaled =
+		(h->flags & f->half[!side].flags & MOS_HALF_WSCALE) && !(seg->flags & MOS_TCP_SYN);
+
+	h->rcv_wnd = (uint32_t)seg->wnd << (scaled ? h->wscale : 0);
+}
+
+static void note_opts(struct mos_half *h, const struct mos_tcp_opts *o)
+{
+	h->flags &= (uint8_t)~MOS_HALF_WSCALE;
+	if (o == NULL)
+		return;
+	h->mss = o->mss;
+	h->ts_recent = o->ts_val;
+	if (o->has_wscale) {
+		h->wscale = o->wscale <= 14 ? o->wscale : 14;
+		h->flags |= MOS_HALF_WSCALE;
+	}
+}
+
+/* A SYN that nobody has accepted yet counts as sent last: its number may differ from an earlier. */
+static void note_iss(struct mos_half *h, const struct mos_tcp_seg *seg)
+{
+	if (!(h->flags & MOS_HALF_ISS) || h->iss != seg->seq)
+		h->snd_nxt = seg->seq + 1;
+	h->iss = seg->seq;
+	h->flags |= MOS_HALF_ISS;
+	raise_snd_nxt(h, mos_seg_end(seg));
+	note_opts(h, seg->opts);
+}
+
+/*
+ * The half has received all below its ACK number, whether or not the monitor saw it in order. A
+ * number beyond what the monitor saw of the peer tells what it missed, but nothing can be beyond
+ * the peer's FIN.
+ */
+static unsigned take_own_ack(struct mos_flow *f, int side, uint32_t ack)
+{
+	struct mos_half *h = &f->half[side], *peer = &f->half[!side];
+
+	if (!(h->flags & MOS_HALF_RCVD) || !(peer->flags & MOS_HALF_ISS) ||
+	    mos_seq_leq(ack, h->rcv_nxt) || !mos_seq_plausible(ack, h->rcv_nxt))
+		return 0;
+	if ((peer->flags & MOS_HALF_FIN) && mos_seq_gt(ack, peer->fin_seq + 1))
+		return 0;
+	raise_snd_nxt(peer, ack);
+	h->rcv_nxt = ack;
+	return fin_taken(peer, h) ? mos_tcp_peer_fin(f, side) : 0;
+}
+
+/*
+ * A half in SYN_SENT sends a plain ACK: it has received a SYN/ACK that the monitor missed. If the
+ * monitor never saw that SYN/ACK, the peer's iss follows from the first ACK, and a client that
+ * offered window scaling is taken to have been offered as much. False: the numbers do not fit.
+ */
+static bool join_handshake(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side], *peer = &f->half[!side];
+
+	if (!(h->flags & MOS_HALF_ISS) || mos_seq_leq(seg->seq, h->iss))
+		return false;
+	if (!(peer->flags & MOS_HALF_ISS)) {
+		peer->iss = seg->ack - 1;
+		peer->snd_nxt = seg->ack;
+		peer->wscale = h->wscale;
+		peer->rcv_wnd = UINT16_MAX;
+		peer->flags |= MOS_HALF_ISS | (h->flags & MOS_HALF_WSCALE);
+	}
+	if (!mos_half_acked(peer, seg->ack))
+		return false;
+	mos_half_open_receive(h, peer->iss);
+	return true;
+}
+
+static unsigned sent_rst(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	if (f->state[side] == MOS_TCPS_LISTEN)
+		return 0;
+	if (!mos_tcp_accepts(f, !side, seg))
+		return MOS_TRACK_BOGUS;
+	return mos_tcp_enter(f, side, MOS_TCPS_CLOSED);
+}
+
+static unsigned sent_syn(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	bool has_ack = seg->flags & MOS_TCP_ACK;
+
+	if (f->state[side] == MOS_TCPS_LISTEN && has_ack)
+		return 0;
+	if (!mos_tcp_accepts(f, !side, seg))
+		return MOS_TRACK_BOGUS;
+	switch (f->state[side]) {
+	case MOS_TCPS_LISTEN:
+		note_iss(&f->half[side], seg);
+		note_window(f, side, seg);
+		return MOS_TRACK_START | mos_tcp_enter(f, side, MOS_TCPS_SYN_SENT);
+	case MOS_TCPS_SYN_SENT:
+		if (has_ack)
+			return 0;
+		/* fall through */
+	case MOS_TCPS_SYN_RCVD:
+		note_iss(&f->half[side], seg);
+		note_window(f, side, seg);
+		return has_ack ? take_own_ack(f, side, seg->ack) : 0;
+	default: return 0;
+	}
+}
+
+/*
+ * The number of a FIN is believed while its receiver has not passed it; a later one replaces an
+ * earlier one, so a forged FIN does no lasting harm. In CLOSE_WAIT the ACK number tells whether the
+ * half really had the peer's FIN when it sent its own.
+ */
+static unsigned sent_fin(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side], *peer = &f->half[!side];
+	uint32_t fin = mos_seg_end(seg);
+
+	if (fin_taken(h, peer))
+		return 0;
+	if (mos_seq_lt(fin, peer->rcv_nxt))
+		return 0;
+	h->fin_seq = fin;
+	h->flags |= MOS_HALF_FIN;
+	raise_snd_nxt(h, fin + 1);
+	switch (f->state[side]) {
+	case MOS_TCPS_SYN_RCVD:
+	case MOS_TCPS_ESTABLISHED: return mos_tcp_enter(f, side, MOS_TCPS_FIN_WAIT_1);
+	case MOS_TCPS_CLOSE_WAIT:
+		return mos_tcp_enter(f, side,
+				     seg->ack == h->rcv_nxt ? MOS_TCPS_LAST_ACK : MOS_TCPS_CLOSING);
+	default: return 0;
+	}
+}
+
+static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side];
+	unsigned bits = 0;
+
+	if (f->state[side] == MOS_TCPS_LISTEN)
+		return 0;
+	if (!mos_tcp_accepts(f, !side, seg))
+		return MOS_TRACK_BOGUS;
+	if (!(h->flags & MOS_HALF_ISS) || !(f->half[!side].flags & MOS_HALF_RCVD))
+		return 0; /* its SYN was missed: the peer's next ACK will tell where it stands */
+	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_SENT)) {
+		if (!join_handshake(f, side, seg))
+			return MOS_TRACK_BOGUS;
+		bits |= mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
+	}
+	bits |= take_own_ack(f, side, seg->ack);
+	note_window(f, side, seg);
+	if (!fin_taken(h, &f->half[!side]))
+		raise_snd_nxt(h, mos_seg_end(seg));
+	if (mos_unlikely(seg->flags & MOS_TCP_FIN))
+		bits |= sent_fin(f, side, seg);
+	return bits;
+}
+
+unsigned mos_tcp_sent(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	if (f->state[side] == MOS_TCPS_CLOSED)
+		return 0;
+	if (mos_unlikely(seg->flags & MOS_TCP_RST))
+		return sent_rst(f, side, seg);
+	if (mos_unlikely(seg->flags & MOS_TCP_SYN))
+		return sent_syn(f, side, seg);
+	return sent_plain(f, side, seg);
+}

@@ -1,0 +1,127 @@
+#include "secondary/tcp_track/tcp_half.h"
+
+/*
+ * An end takes an RST at exactly rcv_nxt (RFC 5961 3.2). The monitor's rcv_nxt may be ahead of the
+ * end's, by segments that were lost behind the monitor, or behind it, by segments that the monitor
+ * missed; a window is as far as the two can part. The price: a blind guess has two windows to hit.
+ */
+static bool rst_accepted(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *h = &f->half[to];
+
+	if (f->state[to] == MOS_TCPS_SYN_SENT)
+		return (seg->flags & MOS_TCP_ACK) && mos_half_acked(h, seg->ack);
+	return (h->flags & MOS_HALF_RCVD) && seg->seq - h->rcv_nxt + h->rcv_wnd <= 2 * h->rcv_wnd;
+}
+
+/* Once a SYN was received, only that one again; any other is answered by a challenge ACK. */
+static bool syn_accepted(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *h = &f->half[to];
+	bool has_ack = seg->flags & MOS_TCP_ACK;
+
+	switch (f->state[to]) {
+	case MOS_TCPS_CLOSED: return false;
+	case MOS_TCPS_LISTEN: return !has_ack;
+	case MOS_TCPS_SYN_SENT: return !has_ack || mos_half_acked(h, seg->ack);
+	case MOS_TCPS_SYN_RCVD:
+		return seg->seq == h->irs && (!has_ack || mos_half_acked(h, seg->ack));
+	default: return (h->flags & MOS_HALF_RCVD) && seg->seq == h->irs;
+	}
+}
+
+/* Of data only what is out of all reason: a buffer knows better what lies in the window. */
+static bool plain_accepted(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *h = &f->half[to];
+
+	if (!(seg->flags & MOS_TCP_ACK))
+		return false; /* RFC 9293 3.10.7.4, fifth */
+	if ((h->flags & MOS_HALF_RCVD) && !mos_seq_plausible(seg->seq, h->rcv_nxt))
+		return false;
+	if (f->state[to] == MOS_TCPS_SYN_RCVD && (h->flags & MOS_HALF_ISS))
+		return mos_half_acked(h, seg->ack);
+	return true;
+}
+
+bool mos_tcp_accepts(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
+{
+	if (seg->flags & MOS_TCP_RST)
+		return rst_accepted(f, to, seg);
+	if (seg->flags & MOS_TCP_SYN)
+		return syn_accepted(f, to, seg);
+	return plain_accepted(f, to, seg);
+}
+
+void mos_half_open_receive(struct mos_half *h, uint32_t irs)
+{
+	h->irs = irs;
+	h->rcv_nxt = irs + 1;
+	h->flags |= MOS_HALF_RCVD;
+}
+
+unsigned mos_tcp_peer_fin(struct mos_flow *f, int side)
+{
+	switch (f->state[side]) {
+	case MOS_TCPS_ESTABLISHED: return mos_tcp_enter(f, side, MOS_TCPS_CLOSE_WAIT);
+	case MOS_TCPS_FIN_WAIT_1: return mos_tcp_enter(f, side, MOS_TCPS_CLOSING);
+	case MOS_TCPS_FIN_WAIT_2: return mos_tcp_enter(f, side, MOS_TCPS_TIME_WAIT);
+	default: return 0;
+	}
+}
+
+void mos_tcp_open(struct mos_flow *f)
+{
+	memset(f->half, 0, sizeof(f->half));
+	mos_tcp_enter(f, MOS_CLI, MOS_TCPS_LISTEN);
+	mos_tcp_enter(f, MOS_SVR, MOS_TCPS_LISTEN);
+}
+
+static bool is_over(const struct mos_flow *f, int side, uint32_t tw_interval_ms)
+{
+	return f->state[side] == MOS_TCPS_CLOSED ||
+	       (f->state[side] == MOS_TCPS_TIME_WAIT && tw_interval_ms == 0);
+}
+
+bool mos_tcp_finished(const struct mos_flow *f, uint32_t tw_interval_ms)
+{
+	return is_over(f, MOS_CLI, tw_interval_ms) && is_over(f, MOS_SVR, tw_interval_ms);
+}
+
+bool mos_tcp_syn_is_new(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *from = &f->half[side], *to = &f->half[!side];
+	bool repeated = (to->flags & MOS_HALF_RCVD) && seg->seq == to->irs;
+
+	if ((seg->flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) != MOS_TCP_SYN)
+		return false;
+	if (f->state[side] == MOS_TCPS_CLOSED || f->state[!side] == MOS_TCPS_CLOSED)
+		return true;
+	if (f->state[side] == MOS_TCPS_TIME_WAIT || f->state[!side] == MOS_TCPS_TIME_WAIT)
+		return !repeated;	  /* an old duplicate is answered by an ACK */
+	if (!(to->flags & MOS_HALF_RCVD)) /* the first one, or it meets the peer's SYN */
+		return (from->flags & MOS_HALF_ISS) && seg->seq != from->iss;
+	if (repeated)
+		return false;
+	if (f->state[side] == MOS_TCPS_SYN_SENT)
+		return true; /* it gave up on the old number */
+	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(seg->seq, from->fin_seq))
+		return true; /* it has nothing left to send on the old one */
+	return seg->seq - to->rcv_nxt > to->rcv_wnd;
+}
+
+const char *mos_tcp_state_name(int state)
+{
+	static const char *const names[] = {
+		[MOS_TCPS_CLOSED] = "CLOSED",		[MOS_TCPS_LISTEN] = "LISTEN",
+		[MOS_TCPS_SYN_SENT] = "SYN_SENT",	[MOS_TCPS_SYN_RCVD] = "SYN_RCVD",
+		[MOS_TCPS_ESTABLISHED] = "ESTABLISHED", [MOS_TCPS_FIN_WAIT_1] = "FIN_WAIT_1",
+		[MOS_TCPS_FIN_WAIT_2] = "FIN_WAIT_2",	[MOS_TCPS_CLOSE_WAIT] = "CLOSE_WAIT",
+		[MOS_TCPS_CLOSING] = "CLOSING",		[MOS_TCPS_LAST_ACK] = "LAST_ACK",
+		[MOS_TCPS_TIME_WAIT] = "TIME_WAIT",
+	};
+
+	if (state < 0 || state >= (int)(sizeof(names) / sizeof(names[0])))
+		return "?";
+	return names[state];
+}

@@ -1,0 +1,124 @@
+/*
+ * Emulation of both ends of a TCP connection, from the packets that pass by.
+ *
+ * A packet first updates the half that sent it as if it had just transmitted it (mos_tcp_sent),
+ * then the half that receives it as if it had just arrived (mos_tcp_received). Between the two the
+ * caller runs the SND hook, after the second the RCV hook. Each update looks at both halves, so
+ * call both for every segment, also when nobody listens to the events of one side.
+ *
+ *            sent SYN              received SYN
+ *   LISTEN -----------> SYN_SENT   LISTEN -------> SYN_RCVD
+ *                          | received SYN+ACK         | received ACK of its SYN
+ *                          v                          v
+ *                     ESTABLISHED <-------------------+
+ *          sent FIN   |         |  peer's FIN in order
+ *                     v         v
+ *            FIN_WAIT_1         CLOSE_WAIT ---- sent FIN ----+
+ *   FIN acked |       \ peer's FIN     \                    | it acks the peer's FIN
+ *             v        v               v it does not         v
+ *         FIN_WAIT_2   CLOSING <-------+                  LAST_ACK
+ *   peer's FIN \       | FIN acked                          | FIN acked
+ *               v      v                                     v
+ *               TIME_WAIT        any -- RST accepted --> CLOSED
+ *
+ * What a real receiver would refuse changes neither half and is MOS_TRACK_BOGUS: else anybody could
+ * make the monitor believe what the ends do not (RFC 5961). Refused are
+ *   RST    in SYN_SENT without an ACK of its SYN, else farther than a window from rcv_nxt;
+ *   SYN    with an ACK number its receiver did not send, or another number than the first SYN;
+ *   others without ACK flag; with an ACK number that does not complete the handshake at a half in
+ *          SYN_RCVD; numbers more than 1 GB off.
+ *
+ * No buffer is kept. rcv_nxt moves with in-order payload and with the receiver's own ACKs: they
+ * prove delivery of what the monitor did not see in order. So a lost, reordered or unmonitored
+ * frame delays a transition but does not lose it: a FIN that comes before missing data is
+ * remembered by its number, a missed SYN/ACK is inferred from the client's ACK (the server's iss
+ * then is ack - 1, its window scale taken to be the client's), a missed handshake ACK from any
+ * later one, and an ACK beyond snd_nxt raises snd_nxt. A FIN of which no copy was seen is the
+ * exception: its sender stays where it was until the flow times out. rcv_nxt and snd_nxt never move
+ * backwards.
+ *
+ * Decisions: a SYN's payload counts from seq + 1 and is received when the SYN/ACK acknowledges it.
+ * A FIN flag on a SYN is ignored. A keep-alive probe without a byte raises nothing, one with a byte
+ * is a retransmission, from which it cannot be told. One byte against a closed window raises
+ * nothing and moves rcv_nxt only when its receiver acknowledges it. RST closes TIME_WAIT too.
+ *
+ * Stack thread of the worker that holds the flow. Pure: knows neither mbufs nor clocks nor shared
+ * memory; the caller brackets calls with mos_flow_write_begin/end.
+ */
+#ifndef MOS_SECONDARY_TCP_TRACK_H
+#define MOS_SECONDARY_TCP_TRACK_H
+
+#include "shared/flow_table/flow.h"
+#include "shared/packet/packet.h"
+
+/* States of a half: the numbers of enum tcpstate in the public header. */
+enum mos_tcps {
+	MOS_TCPS_CLOSED,
+	MOS_TCPS_LISTEN,
+	MOS_TCPS_SYN_SENT,
+	MOS_TCPS_SYN_RCVD,
+	MOS_TCPS_ESTABLISHED,
+	MOS_TCPS_FIN_WAIT_1,
+	MOS_TCPS_FIN_WAIT_2,
+	MOS_TCPS_CLOSE_WAIT,
+	MOS_TCPS_CLOSING,
+	MOS_TCPS_LAST_ACK,
+	MOS_TCPS_TIME_WAIT,
+};
+
+/* Segment flags, as in byte 13 of the TCP header. */
+enum {
+	MOS_TCP_FIN = 0x01,
+	MOS_TCP_SYN = 0x02,
+	MOS_TCP_RST = 0x04,
+	MOS_TCP_PSH = 0x08,
+	MOS_TCP_ACK = 0x10,
+	MOS_TCP_URG = 0x20,
+};
+
+/* A segment in host order. opts is only looked at on SYN segments and may be NULL otherwise. */
+struct mos_tcp_seg {
+	uint32_t seq;
+	uint32_t ack;         /* valid with MOS_TCP_ACK */
+	uint32_t payload_len; /* bytes */
+	uint16_t wnd;         /* as in the header, not scaled */
+	uint8_t  flags;
+	const struct mos_tcp_opts *opts;
+};
+
+/*
+ * What an update did: bits to raise at the hook that follows it. mos_tcp_sent returns START, STATE
+ * and BOGUS only.
+ */
+enum {
+	MOS_TRACK_START  = 1 << 0, /* CONN_START */
+	MOS_TRACK_STATE  = 1 << 1, /* TCP_STATE_CHANGE of the half that was updated */
+	MOS_TRACK_REXMIT = 1 << 2, /* SYN, SYN/ACK, FIN or data below rcv_nxt, wholly or partly */
+	MOS_TRACK_DATA   = 1 << 3, /* in-order bytes became available to the receiver */
+	MOS_TRACK_BOGUS  = 1 << 4, /* its receiver would not accept it: nothing changed */
+};
+
+/* Set up a zeroed record for a first SYN: both halves in LISTEN. */
+void mos_tcp_open(struct mos_flow *f);
+
+/* Update the half `side` that sent the segment. Returns MOS_TRACK_* bits. */
+unsigned mos_tcp_sent(struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
+
+/* Update the half `side` that receives the segment. Returns MOS_TRACK_* bits. */
+unsigned mos_tcp_received(struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
+
+/* Both halves CLOSED, or in TIME_WAIT with tw_interval_ms == 0: the record can go. */
+bool mos_tcp_finished(const struct mos_flow *f, uint32_t tw_interval_ms);
+
+/*
+ * True when a SYN without ACK that `side` sends on the key of this flow starts a new connection
+ * (D-09): a half is CLOSED; or the SYN is not the first one again, and a half is in TIME_WAIT, or
+ * `side` got no answer yet, or the number lies beyond its FIN or outside its peer's window. Always
+ * false for other segments. Changes nothing.
+ */
+bool mos_tcp_syn_is_new(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
+
+/* The name of a state ("ESTABLISHED"), "?" for a number out of range. */
+const char *mos_tcp_state_name(int state);
+
+#endif
