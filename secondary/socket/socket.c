@@ -76,7 +76,7 @@ int mos_sockets_init(struct mos_sockets *s, uint32_t max_flows)
 	static const struct mos_cb_set nothing;
 
 	memset(s, 0, sizeof(*s));
-	if (max_flows > (INT32_MAX - MOS_MON_ID_MAX) / MOS_PASSIVE_MAX)
+	if (max_flows == 0 || max_flows > (INT32_MAX - MOS_MON_ID_MAX) / MOS_PASSIVE_MAX)
 		return -EINVAL; /* ids are ints */
 	pthread_mutex_init(&s->lock, NULL);
 	s->max_flows = max_flows;
@@ -259,31 +259,40 @@ int mos_socket_type(struct mos_sockets *s, int id)
 						      : MOS_SOCK_UNUSED;
 }
 
+/*
+ * Publish the set at *where with one callback changed. The stack thread may detach the flow, or
+ * attach a new one, at any moment: then we start again from what it wrote. Under the lock.
+ */
+static int change(struct mos_sockets *s, _Atomic(const struct mos_cb_set *) *where, unsigned bit,
+		  enum mos_hook hook, callback_t cb)
+{
+	const struct mos_cb_set *old = atomic_load_explicit(where, memory_order_acquire), *set;
+
+	do {
+		if (old == NULL)
+			return -EBADF;
+		set = with_callback(s, old, bit, hook, cb);
+		if (set == NULL)
+			return -ENOMEM;
+	} while (!atomic_compare_exchange_weak_explicit(where, &old, set, memory_order_release,
+							memory_order_acquire));
+	return 0;
+}
+
 int mos_socket_register(struct mos_sockets *s, int id, unsigned event_bit, enum mos_hook hook,
 			callback_t cb)
 {
-	_Atomic(const struct mos_cb_set *) *where = NULL;
-	const struct mos_cb_set *set;
+	struct mos_flow_sock *a;
 	struct mos_mon_sock *m;
 	int err = -EBADF;
 
 	pthread_mutex_lock(&s->lock);
 	m = mos_socket_mon(s, id);
-	if (m != NULL) {
-		where = &m->set;
-	} else {
-		struct mos_flow_sock *a = mos_socket_active(s, id, NULL);
-
-		if (a != NULL)
-			where = &a->set;
-	}
-	if (where != NULL) {
-		set = with_callback(s, atomic_load_explicit(where, memory_order_relaxed), event_bit,
-				    hook, cb);
-		err = set != NULL ? 0 : -ENOMEM;
-		if (set != NULL)
-			atomic_store_explicit(where, set, memory_order_release);
-	}
+	a = m == NULL ? mos_socket_active(s, id, NULL) : NULL;
+	if (m != NULL)
+		err = change(s, &m->set, event_bit, hook, cb);
+	else if (a != NULL)
+		err = change(s, &a->set, event_bit, hook, cb);
 	pthread_mutex_unlock(&s->lock);
 	return err;
 }
