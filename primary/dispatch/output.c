@@ -119,6 +119,13 @@ static void obey(struct mos_dispatch *d, struct shard_io *s, void *obj)
 	}
 }
 
+/* Both lines of an mbuf. Any value may stand there: a prefetch of a bad address does nothing. */
+static inline void prefetch_packet(const void *obj)
+{
+	mos_prefetch(obj);
+	mos_prefetch((const void *)((uintptr_t)obj + MOS_CACHE_LINE));
+}
+
 unsigned mos_output_drain(struct mos_dispatch *d, struct shard_io *s)
 {
 	uint32_t want = d->patient ? RTE_MIN(TX_DRAIN, mos_output_room(d)) : TX_DRAIN;
@@ -130,15 +137,11 @@ unsigned mos_output_drain(struct mos_dispatch *d, struct shard_io *s)
 	n = rte_ring_sc_dequeue_burst(s->tx, obj, want, NULL);
 	if (n == 0)
 		return 0;
-	for (unsigned i = 0; i < RTE_MIN(n, (unsigned)PREFETCH_AHEAD); i++) {
-		mos_prefetch(obj[i]);
-		mos_prefetch((char *)obj[i] + MOS_CACHE_LINE);
-	}
+	for (unsigned i = 0; i < RTE_MIN(n, (unsigned)PREFETCH_AHEAD); i++)
+		prefetch_packet(obj[i]);
 	for (unsigned i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n) { /* a prefetch of a bad address does nothing */
-			mos_prefetch(obj[i + PREFETCH_AHEAD]);
-			mos_prefetch((char *)obj[i + PREFETCH_AHEAD] + MOS_CACHE_LINE);
-		}
+		if (i + PREFETCH_AHEAD < n)
+			prefetch_packet(obj[i + PREFETCH_AHEAD]);
 		obey(d, s, obj[i]);
 	}
 	count(d, MOS_CTR_FROM_SHARD, n);

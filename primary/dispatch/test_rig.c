@@ -168,7 +168,7 @@ struct rte_mbuf *rig_tcp(struct rig *r, uint32_t flow, bool back, uint32_t paylo
 	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)bytes;
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
 	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
-	uint32_t client = RTE_IPV4(10, 0, 0, 1) + flow, server = RTE_IPV4(192, 168, 1, 2);
+	uint32_t client = 0x0a000001 + flow, server = 0xc0a80102; /* 10.0.0.1.., 192.168.1.2 */
 	uint16_t cport = (uint16_t)(1024 + flow % 60000);
 
 	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);

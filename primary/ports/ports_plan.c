@@ -67,8 +67,8 @@ static int plan_iface(struct mos_port *port, int sock, uint32_t index,
 	block = frame < BLOCK_MIN ? BLOCK_MIN : frame;
 	snprintf(port->device, sizeof(port->device), "net_af_packet_%u", index);
 	snprintf(port->devargs, sizeof(port->devargs),
-		 "%s,iface=%s,qpairs=1,framesz=%u,framecnt=%u,blocksz=%u", port->device, cp->name,
-		 frame, AF_PACKET_FRAMES, block);
+		 "net_af_packet_%u,iface=%s,qpairs=1,framesz=%u,framecnt=%u,blocksz=%u", index,
+		 cp->name, frame, AF_PACKET_FRAMES, block);
 
 	if (ioctl(sock, SIOCGIFFLAGS, &ifr) == 0)
 		port->was_promiscuous = (ifr.ifr_flags & IFF_PROMISC) != 0;
