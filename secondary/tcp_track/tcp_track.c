@@ -40,7 +40,7 @@ static bool plain_accepted(const struct mos_flow *f, int to, const struct mos_tc
 	if ((h->flags & MOS_HALF_RCVD) && !mos_seq_plausible(seg->seq, h->rcv_nxt))
 		return false;
 	if (f->state[to] == MOS_TCPS_SYN_RCVD && (h->flags & MOS_HALF_ISS))
-		return mos_half_acked(h, seg->ack);
+		return mos_half_acked(h, seg->ack) && mos_seq_gt(seg->seq, h->irs);
 	return true;
 }
 
@@ -63,6 +63,7 @@ void mos_half_open_receive(struct mos_half *h, uint32_t irs)
 unsigned mos_tcp_peer_fin(struct mos_flow *f, int side)
 {
 	switch (f->state[side]) {
+	case MOS_TCPS_SYN_RCVD:
 	case MOS_TCPS_ESTABLISHED: return mos_tcp_enter(f, side, MOS_TCPS_CLOSE_WAIT);
 	case MOS_TCPS_FIN_WAIT_1: return mos_tcp_enter(f, side, MOS_TCPS_CLOSING);
 	case MOS_TCPS_FIN_WAIT_2: return mos_tcp_enter(f, side, MOS_TCPS_TIME_WAIT);
