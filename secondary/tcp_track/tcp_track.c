@@ -39,9 +39,10 @@ static bool plain_accepted(const struct mos_flow *f, int to, const struct mos_tc
 		return false; /* RFC 9293 3.10.7.4, fifth */
 	if ((h->flags & MOS_HALF_RCVD) && !mos_seq_plausible(seg->seq, h->rcv_nxt))
 		return false;
-	if (f->state[to] == MOS_TCPS_SYN_RCVD && (h->flags & MOS_HALF_ISS))
-		return mos_half_acked(h, seg->ack) && mos_seq_gt(seg->seq, h->irs);
-	return true;
+	if (mos_likely(f->state[to] != MOS_TCPS_SYN_RCVD))
+		return true;
+	return mos_seq_gt(seg->seq, h->irs) &&
+	       (!(h->flags & MOS_HALF_ISS) || mos_half_acked(h, seg->ack));
 }
 
 bool mos_tcp_accepts(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
