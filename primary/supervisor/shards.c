@@ -224,6 +224,7 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	struct shard_watch *watch = &s->watch[i];
 	uint64_t beat = __atomic_load_n(&shard->lease.heartbeat, __ATOMIC_RELAXED);
 	uint64_t kill_ns = (uint64_t)s->p->cfg.stall_kill_ms * 1000000;
+	uint64_t stall_ns = kill_ns != 0 && kill_ns < STALL_NS ? kill_ns : STALL_NS;
 
 	if (beat != watch->beat || rte_ring_empty(shard->rx)) {
 		if (watch->stalled)
@@ -233,7 +234,7 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 		watch->stalled = false;
 		return;
 	}
-	if (!watch->stalled && now - watch->beat_ns >= STALL_NS) {
+	if (!watch->stalled && now - watch->beat_ns >= stall_ns) {
 		watch->stalled = true;
 		mos_counter_add(&s->p->root->supervisor, MOS_CTR_STALLS, 1);
 		mos_sup_log(
