@@ -1,0 +1,108 @@
+"""Fixtures: networks and systems with names of this run, which end with the test.
+
+Tests that start mos-primary need root, network namespaces and hugepages; without, they are skipped
+and say what is missing.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from network import Network, remove_leftovers
+from system import PRIMARY, System
+
+HUGE_MB = 256  # of which one system needs about half
+NAME = "mos-e2e"
+
+_number = itertools.count()
+
+
+def _new_name():
+    return f"{NAME}-{os.getpid()}-{next(_number)}"
+
+
+def pytest_configure(config):
+    """A test run that is told to end still removes what it has made."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _free_hugepages_mb():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        text = file.read()
+    free = re.search(r"HugePages_Free: +(\d+)", text)
+    size = re.search(r"Hugepagesize: +(\d+) kB", text)
+    return int(free[1]) * int(size[1]) // 1024 if free and size else 0
+
+
+def _what_is_missing():
+    if os.geteuid() != 0:
+        return "needs root for hugepages and network namespaces; run with sudo"
+    for tool in ("ip", "ethtool", "setpriv", "sysctl"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed; run scripts/setup"
+    if _free_hugepages_mb() < HUGE_MB:
+        return f"needs {HUGE_MB} MB of free hugepages; run scripts/setup"
+    name = f"{_new_name()}-try"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+    return f"no network namespaces here: {made.stderr.strip()}" if made.returncode != 0 else None
+
+
+@pytest.fixture(scope="session")
+def machine():
+    """The machine can run the system."""
+    if missing := _what_is_missing():
+        pytest.skip(missing)
+    assert os.access(PRIMARY, os.X_OK), f"{PRIMARY} is not built; MOS_BUILD names the build directory"
+    remove_leftovers(NAME)
+
+
+@pytest.fixture(scope="module")
+def network(machine, request):
+    """Client, box, server. FAMILIES of the test module are those it uses."""
+    made = Network(_new_name(), getattr(request.module, "FAMILIES", (4, 6)))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_system(machine, tmp_path):
+    """Makes systems; each is killed at the end of the test, if it still runs."""
+    made = []
+
+    def make(net=None):
+        directory = tmp_path / f"system{len(made)}"
+        directory.mkdir()
+        made.append(System(str(directory), _new_name(), net))
+        return made[-1]
+
+    yield make
+    for system in made:
+        system.close()
+
+
+@pytest.fixture
+def start_box(new_system, network):
+    """Starts primary and workers between client and server: start_box(workers=2, key=value...).
+
+    At the end of the test all must end in order, with status 0 and every packet accounted for.
+    """
+    made = []
+
+    def start(workers=2, ports=("wire_a", "wire_b"), **keys):
+        system = new_system(network)
+        made.append(system)
+        system.configure(ports, **keys)
+        system.start_primary()
+        for shard in range(workers):
+            system.start_worker(shard)
+        return system
+
+    yield start
+    for system in made:
+        assert set(system.stop()) == {0}, system.primary.output()
