@@ -80,6 +80,8 @@ struct mos_ctx {
 
 /* Longest frame mtcp_getlastpkt shows; longer ones are cut there. */
 #define MOS_SCRATCH_BYTES 65664
+/* Where the copy begins: headers behind an Ethernet header, tagged or not, are aligned then. */
+#define MOS_SCRATCH_OFF 2
 
 struct mos_worker {
 	struct mos_config cfg;

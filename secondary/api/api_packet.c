@@ -21,24 +21,25 @@ static void show(struct mos_ctx *c, struct pkt_info *p)
 {
 	const struct mos_pkt_meta *meta = c->cur.meta;
 	struct rte_mbuf *m = c->cur.mbuf;
+	uint8_t *copy = c->scratch + MOS_SCRATCH_OFF;
 	uint32_t len = m->pkt_len < MOS_SCRATCH_BYTES ? m->pkt_len : MOS_SCRATCH_BYTES;
-	const void *frame = rte_pktmbuf_read(m, 0, len, c->scratch);
+	const void *frame = rte_pktmbuf_read(m, 0, len, copy);
 
-	if (frame != c->scratch && frame != NULL)
-		memcpy(c->scratch, frame, len);
+	if (frame != copy && frame != NULL)
+		memcpy(copy, frame, len);
 	memset(p, 0, sizeof(*p)); /* offset stays 0 as long as no stream is kept */
 	p->cur_ts = c->now_ms;
 	p->in_ifidx = (int8_t)meta->in_port;
 	p->eth_len = (uint16_t)(m->pkt_len > UINT16_MAX ? UINT16_MAX : m->pkt_len);
-	p->ethh = (struct ethhdr *)c->scratch;
+	p->ethh = (struct ethhdr *)copy;
 	if (meta->ip_version != 4)
 		return;
-	p->iph = (struct iphdr *)(c->scratch + meta->l3_off);
+	p->iph = (struct iphdr *)(copy + meta->l3_off);
 	p->ip_len = ntohs(p->iph->tot_len);
 	if (meta->pkt_class != MOS_PKT_TCP)
 		return;
-	p->tcph = (struct tcphdr *)(c->scratch + meta->l4_off);
-	p->payload = c->scratch + meta->payload_off;
+	p->tcph = (struct tcphdr *)(copy + meta->l4_off);
+	p->payload = copy + meta->payload_off;
 	p->payloadlen = meta->payload_len;
 	p->seq = ntohl(p->tcph->seq);
 	p->ack_seq = ntohl(p->tcph->ack_seq);

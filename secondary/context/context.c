@@ -86,7 +86,7 @@ int mos_context_prepare(struct mos_ctx *c)
 	err = mos_sockets_init(&c->sockets, s->max_flows);
 	if (err != 0)
 		goto no_sockets;
-	c->scratch = malloc(MOS_SCRATCH_BYTES);
+	c->scratch = malloc(MOS_SCRATCH_OFF + MOS_SCRATCH_BYTES);
 	err = c->scratch != NULL ? mos_restore_begin(c) : -ENOMEM;
 	if (err == 0)
 		return 0;

@@ -91,5 +91,6 @@ void mos_flow_expire(struct mos_ctx *c)
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_EXPIRED, 1);
 		mos_flow_end(c, flow, first_half(f));
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
+		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a timer's death is not this flow's */
 	}
 }

@@ -35,6 +35,9 @@ void mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 	struct mos_cur_pkt cur = c->cur;
 
 	c->to_restore[flow] = 0;
+	/* Without sockets, no callback ever sees the flow again: not even its start or its end. */
+	if (mos_unlikely(mos_flow_at(&c->flows, flow)->strikes >= MOS_STRIKES_MAX))
+		return;
 	mos_sockets_attach_flow(&c->sockets, flow);
 	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
 	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
@@ -63,5 +66,6 @@ void mos_restore_step(struct mos_ctx *c)
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
 		mos_restore_flow(c, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
+		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a timer's death is not this flow's */
 	}
 }

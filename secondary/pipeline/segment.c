@@ -1,12 +1,10 @@
 #include "secondary/pipeline/pipeline.h"
 
-#include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
-#include <linux/tcp.h>
 #include <string.h>
 
+#include <rte_ip.h>
 #include <rte_mbuf.h>
+#include <rte_tcp.h>
 
 #include "secondary/event/event.h"
 #include "shared/packet/checksum.h"
@@ -15,7 +13,7 @@
 struct work {
 	struct rte_mbuf *m;
 	struct mos_pkt_meta *meta;
-	const struct tcphdr *tcp;
+	const struct rte_tcp_hdr *tcp;
 	struct mos_flow_key key; /* as in this packet */
 	struct mos_tcp_seg seg;
 	struct mos_tcp_opts opts;
@@ -24,46 +22,46 @@ struct work {
 	int from; /* side that sent it */
 };
 
-static void read_key4(struct work *w, const struct iphdr *ip)
+static void read_key4(struct work *w, const struct rte_ipv4_hdr *ip)
 {
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 	memcpy(w->key.src, mapped, 12);
-	memcpy(w->key.src + 12, &ip->saddr, 4);
+	memcpy(w->key.src + 12, &ip->src_addr, 4);
 	memcpy(w->key.dst, mapped, 12);
-	memcpy(w->key.dst + 12, &ip->daddr, 4);
+	memcpy(w->key.dst + 12, &ip->dst_addr, 4);
 }
 
-static void read_key6(struct work *w, const struct ip6_hdr *ip)
+static void read_key6(struct work *w, const struct rte_ipv6_hdr *ip)
 {
-	memcpy(w->key.src, &ip->ip6_src, 16);
-	memcpy(w->key.dst, &ip->ip6_dst, 16);
+	memcpy(w->key.src, ip->src_addr, 16);
+	memcpy(w->key.dst, ip->dst_addr, 16);
 }
 
-/* Read headers at the offsets that the primary checked. */
+/* Read headers at the offsets that the primary checked. They lie at any address: packed structs. */
 static void read_segment(struct work *w)
 {
 	const struct mos_pkt_meta *meta = w->meta;
 	const void *ip = rte_pktmbuf_mtod_offset(w->m, const void *, meta->l3_off);
-	const struct tcphdr *tcp =
-		rte_pktmbuf_mtod_offset(w->m, const struct tcphdr *, meta->l4_off);
+	const struct rte_tcp_hdr *tcp =
+		rte_pktmbuf_mtod_offset(w->m, const struct rte_tcp_hdr *, meta->l4_off);
 
 	if (meta->ip_version == 4)
 		read_key4(w, ip);
 	else
 		read_key6(w, ip);
 	w->tcp = tcp;
-	w->key.src_port_be = tcp->source;
-	w->key.dst_port_be = tcp->dest;
+	w->key.src_port_be = tcp->src_port;
+	w->key.dst_port_be = tcp->dst_port;
 	w->key.vlan = meta->vlan;
 	w->key.ip_version = meta->ip_version;
 	w->ip_len = (uint32_t)(meta->payload_off - meta->l3_off) + meta->payload_len;
 
-	w->seg.seq = ntohl(tcp->seq);
-	w->seg.ack = ntohl(tcp->ack_seq);
+	w->seg.seq = rte_be_to_cpu_32(tcp->sent_seq);
+	w->seg.ack = rte_be_to_cpu_32(tcp->recv_ack);
 	w->seg.payload_len = meta->payload_len;
-	w->seg.wnd = ntohs(tcp->window);
-	w->seg.flags = ((const uint8_t *)tcp)[13];
+	w->seg.wnd = rte_be_to_cpu_16(tcp->rx_win);
+	w->seg.flags = tcp->tcp_flags;
 	w->seg.opts = NULL;
 	if (w->seg.flags & MOS_TCP_SYN) {
 		mos_tcp_opts_parse(&w->opts, (const uint8_t *)(tcp + 1),
