@@ -257,12 +257,15 @@ static void run(struct system *s)
 /* ---- finish ---- */
 
 /* Everything that can hold a packet has been emptied: the pool must be whole. */
-static bool audit_at_end(const struct mos_primary *p)
+static bool audit_at_end(const struct system *s)
 {
-	uint32_t found = rte_mempool_avail_count(p->pool);
+	const struct mos_primary *p = &s->primary;
+	uint32_t lost = p->pool_size - rte_mempool_avail_count(p->pool);
 
-	say_audit(p, p->pool_size - found);
-	return found == p->pool_size;
+	say_audit(p, lost);
+	if (lost > 0 && lost <= s->ports.kept)
+		say(stdout, "the others were kept by drivers of ports");
+	return lost <= s->ports.kept;
 }
 
 /* Undo what begin has done. False when packets were lost on the way. */
@@ -281,7 +284,7 @@ static bool finish(struct system *s)
 		mos_ports_stop(&s->ports);
 	if (s->has_memory) {
 		mos_memory_drain(p);
-		whole = s->supervisor == NULL || audit_at_end(p);
+		whole = s->supervisor == NULL || audit_at_end(s);
 		mos_memory_delete(p);
 	}
 	if (s->has_map)

@@ -99,8 +99,13 @@ int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, s
 	uint32_t before = rte_mempool_avail_count(p->pool);
 	int rc = 0;
 
-	for (uint32_t i = 0; rc == 0 && i < ports->count; i++)
+	ports->pool = p->pool;
+	for (uint32_t i = 0; rc == 0 && i < ports->count; i++) {
+		uint32_t had = rte_mempool_avail_count(p->pool);
+
 		rc = start_port(&ports->port[i], p, i, err, err_len);
+		ports->port[i].held = had - rte_mempool_avail_count(p->pool);
+	}
 	if (rc < 0) {
 		mos_ports_stop(ports);
 		return rc;
@@ -148,19 +153,25 @@ void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root)
 				 (uint8_t)link_is_up(ports, &ports->port[i]), __ATOMIC_RELAXED);
 }
 
+static void stop_port(struct mos_ports *ports, struct mos_port *port)
+{
+	uint32_t before = rte_mempool_avail_count(ports->pool), given;
+
+	if (!port->was_promiscuous)
+		rte_eth_promiscuous_disable(port->dpdk_port);
+	rte_eth_dev_stop(port->dpdk_port);
+	rte_eth_dev_close(port->dpdk_port);
+	port->started = false;
+	given = rte_mempool_avail_count(ports->pool) - before;
+	if (given < port->held) /* then what it was sending is not back either */
+		ports->kept += port->held - given + MOS_PORT_DESC;
+}
+
 void mos_ports_stop(struct mos_ports *ports)
 {
-	for (uint32_t i = 0; i < ports->count; i++) {
-		struct mos_port *port = &ports->port[i];
-
-		if (!port->started)
-			continue;
-		if (!port->was_promiscuous)
-			rte_eth_promiscuous_disable(port->dpdk_port);
-		rte_eth_dev_stop(port->dpdk_port);
-		rte_eth_dev_close(port->dpdk_port);
-		port->started = false;
-	}
+	for (uint32_t i = 0; i < ports->count; i++)
+		if (ports->port[i].started)
+			stop_port(ports, &ports->port[i]);
 	if (ports->sock >= 0)
 		close(ports->sock);
 	ports->sock = -1;

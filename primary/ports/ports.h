@@ -33,6 +33,7 @@
 #include "shared/root/root.h"
 
 struct mos_primary;
+struct rte_mempool;
 
 struct mos_port {
 	char name[MOS_CONFIG_NAME_LEN];		   /* as in mos.conf */
@@ -47,11 +48,14 @@ struct mos_port {
 	uint16_t dpdk_port;
 	uint16_t mtu;	 /* bytes of IP packet */
 	bool any_length; /* sends frames of any length (a file, a sink) */
+	uint32_t held;	 /* mbufs it took from the pool when it was started */
 };
 
 struct mos_ports {
 	uint32_t count;
-	int sock; /* for questions about kernel interfaces, -1 = closed */
+	uint32_t kept; /* most mbufs that drivers did not give back when their ports were closed */
+	int sock;      /* for questions about kernel interfaces, -1 = closed */
+	struct rte_mempool *pool; /* of all ports, set when they are started */
 	struct mos_port port[MOS_CONFIG_PORT_MAX];
 };
 
@@ -71,7 +75,10 @@ int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, s
 /* Ask for each link once: root->port[].link_up. Slow (system calls): not per round. */
 void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root);
 
-/* Stop all ports: none receives or sends any more; packets in their queues are freed. */
+/*
+ * Stop all ports: none receives or sends any more; packets in their queues are freed. But some
+ * drivers keep theirs (net_af_xdp: its fill and completion rings): see kept.
+ */
 void mos_ports_stop(struct mos_ports *ports);
 
 /* One line per port that lost packets by itself: missed, without buffer, errors. */
