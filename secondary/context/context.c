@@ -165,18 +165,30 @@ static void *stack_thread(void *arg)
 	return NULL;
 }
 
+/*
+ * Signals go to the application's threads: a handler must not run inside a callback. Those by which
+ * a thread's own fault is told stay: the application may have handlers for them.
+ */
+static void signals_for_others(sigset_t *set)
+{
+	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+
+	sigfillset(set);
+	for (unsigned i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(set, own[i]);
+}
+
 static int start_thread(struct mos_ctx *c)
 {
 	pthread_attr_t attr;
-	sigset_t all, old;
+	sigset_t others, old;
 	pthread_t t;
 	int err;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* Signals go to the application's threads: a handler must not run inside a callback. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	signals_for_others(&others);
+	pthread_sigmask(SIG_SETMASK, &others, &old);
 	err = pthread_create(&t, &attr, stack_thread, c);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
@@ -219,6 +231,7 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 		return NULL;
 	}
 	c->api.cpu = cpu;
+	c->creator = pthread_self();
 	atomic_store(&c->stop, false);
 	atomic_store(&c->open, false);
 	c->now_ns = 0;
@@ -259,18 +272,42 @@ static void wait_until_gone(struct mos_ctx *c)
 		syscall(SYS_futex, &c->state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
 }
 
+/* A callback of c is running, and called us. */
+static bool on_own_stack_thread(const struct mos_ctx *c)
+{
+	return atomic_load_explicit(&c->state, memory_order_acquire) != MOS_CTX_FREE &&
+	       mos_on_stack_thread(c);
+}
+
+bool mos_context_in_callback(const struct mos_worker *w)
+{
+	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
+		if (on_own_stack_thread(&w->ctx[i]))
+			return true;
+	return false;
+}
+
 void mos_context_destroy(struct mos_ctx *c)
 {
 	atomic_store_explicit(&c->stop, true, memory_order_release);
-	if (atomic_load_explicit(&c->state, memory_order_acquire) != MOS_CTX_FREE &&
-	    mos_on_stack_thread(c))
+	if (on_own_stack_thread(c))
 		return; /* from a callback: the thread ends after this round */
 	wait_until_gone(c);
 }
 
-void mos_context_join(struct mos_worker *w, struct mos_ctx *c)
+void mos_context_disown(struct mos_worker *w)
 {
 	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
-		atomic_store_explicit(&w->ctx[i].open, true, memory_order_release);
+		atomic_store(&w->ctx[i].state, MOS_CTX_FREE);
+}
+
+void mos_context_join(struct mos_worker *w, struct mos_ctx *c)
+{
+	if (on_own_stack_thread(c))
+		return; /* from a callback: it would wait for itself */
+	/* One thread may set up several contexts and join them in turn; those of others wait. */
+	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
+		if (&w->ctx[i] == c || pthread_equal(w->ctx[i].creator, pthread_self()))
+			atomic_store_explicit(&w->ctx[i].open, true, memory_order_release);
 	wait_until_gone(c);
 }
