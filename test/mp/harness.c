@@ -134,7 +134,7 @@ static void find_build(void)
 	}
 	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	exe[n > 0 ? n : 0] = '\0';
-	snprintf(harness.build, sizeof(harness.build), "%s", dirname(dirname(dirname(exe))));
+	snprintf(harness.build, sizeof(harness.build), "%s", dirname(dirname(exe)));
 }
 
 /* The wires, in a namespace that nobody else is in. Offloads have no place on them. */

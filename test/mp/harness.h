@@ -34,9 +34,9 @@ enum {
 
 struct harness {
 	char prefix[32];
-	char dir[64];	/* for files of this test */
-	char conf[96];	/* dir/mos.conf */
-	char build[256]; /* build directory */
+	char dir[64];	      /* for files of this test */
+	char conf[96];	      /* dir/mos.conf */
+	char build[256];      /* build directory */
 	struct proc *primary; /* the one that harness_start_primary() started last */
 };
 
@@ -53,12 +53,12 @@ void harness_end(void);
 void harness_dump(void);
 
 /* ck_assert_msg that shows the logs when it fails. */
-#define expect(condition, ...)                          \
-	do {                                            \
-		if (!(condition)) {                     \
-			harness_dump();                 \
-			ck_abort_msg(__VA_ARGS__);      \
-		}                                       \
+#define expect(condition, ...)                     \
+	do {                                       \
+		if (!(condition)) {                \
+			harness_dump();            \
+			ck_abort_msg(__VA_ARGS__); \
+		}                                  \
 	} while (0)
 
 /* Write mos.conf: two workers between box_a and box_b, and these lines inside `mos { }`. */

@@ -261,6 +261,14 @@ void proc_signal(struct proc *p, int sig)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void proc_freeze(struct proc *p)
+{
+	siginfo_t info;
+
+	proc_signal(p, SIGSTOP);
+	waitid(P_PID, (id_t)p->pid, &info, WSTOPPED | WEXITED | WNOWAIT);
+}
+
 void proc_free(struct proc *p)
 {
 	if (p == NULL)

@@ -35,6 +35,9 @@ bool proc_ended(struct proc *p);
 /* Send a signal, unless the process has ended. */
 void proc_signal(struct proc *p, int sig);
 
+/* Stop it with SIGSTOP, and wait until none of its threads runs any more. */
+void proc_freeze(struct proc *p);
+
 /* Wait until it has ended and its output is complete. Its wait status, or -1: it still runs. */
 int proc_wait_end(struct proc *p, int timeout_ms);
 

@@ -103,7 +103,8 @@ END_TEST
 START_TEST(mos_run_starts_a_dead_worker_again_for_the_same_shard)
 {
 	char run[300], app[300], line[LINE_LEN];
-	const char *const argv[] = {run, "-n", "2", "--respawn", "--", app, "-f", harness.conf, NULL};
+	const char *const argv[] = {run, "-n", "2",	     "--respawn", "--",
+				    app, "-f", harness.conf, NULL};
 	size_t mark = 0;
 	struct proc *p;
 	int pid = 0;
@@ -115,8 +116,8 @@ START_TEST(mos_run_starts_a_dead_worker_again_for_the_same_shard)
 	p = proc_start(argv, NULL);
 	for (unsigned shard = 0; shard < 2; shard++)
 		expect(proc_wait_line(harness.primary, &(size_t){0},
-				      shard == 0 ? "shard 0: served by" : "shard 1: served by", line,
-				      READY_MS),
+				      shard == 0 ? "shard 0: served by" : "shard 1: served by",
+				      line, READY_MS),
 		       "shard %u is not served", shard);
 	sscanf(strstr(line, "pid "), "pid %d", &pid);
 	ck_assert_int_gt(pid, 1);
@@ -130,8 +131,12 @@ START_TEST(mos_run_starts_a_dead_worker_again_for_the_same_shard)
 	mark = 0;
 	expect(proc_wait_line(p, &mark, "killed by SIGKILL", NULL, SOON_MS),
 	       "mos-run does not say what its worker died of");
+	expect(proc_wait_line(p, &mark, "app: up", NULL, SOON_MS),
+	       "the successor does not come up");
 	proc_signal(p, SIGINT);
-	expect(proc_wait_end(p, READY_MS) == 0, "mos-run does not end well");
+	if (proc_wait_end(p, READY_MS) != 0)
+		proc_dump(p, "mos-run");
+	expect(proc_wait_end(p, 0) == 0, "mos-run does not end well");
 	proc_free(p);
 	harness_stop_primary();
 }

@@ -20,13 +20,15 @@
 enum {
 	SEATS = 2,
 	FLOWS = 64,
-	PACE = 8000,	   /* packets per second */
+	PACE = 8000, /* packets per second */
 	KILLS = 300,
-	CHECK_EVERY = 25,  /* turns, until both flow tables are looked at */
-	WORK_MS_MAX = 150, /* from being served to being killed */
+	CHECK_EVERY = 25,   /* turns, until both flow tables are looked at */
+	WORK_MS_MAX = 150,  /* from being served to being killed */
 	ATTACH_MS_MAX = 80, /* from its start to being killed in its attach */
-	PROOF = 20,	   /* packets that prove that a group of flows goes on */
-	LOSS_PERCENT = 5,  /* by the kernel, when this machine gives the primary no time */
+	SETUP_MS = 30,	    /* of the workers that take their time between lease and sockets */
+	WORK_US = 60,	    /* on a packet, so that kills meet packets in hand */
+	PROOF = 20,	    /* packets that prove that a group of flows goes on */
+	LOSS_PERCENT = 5,   /* by the kernel, when this machine gives the primary no time */
 };
 
 enum phase { PHASE_ATTACH, PHASE_SETUP, PHASE_RUNNING, PHASES };
@@ -36,6 +38,7 @@ static const char *const phase_names[PHASES] = {"attach", "setup", "running"};
 struct seat {
 	struct worker worker;
 	uint64_t started_ns;
+	bool slow;	/* takes SETUP_MS to set up */
 	unsigned flows; /* of its shard */
 	unsigned kills;
 };
@@ -69,8 +72,14 @@ static void pause_us(uint64_t us)
 
 static void sit_down(unsigned seat)
 {
+	char setup_ms[16], work_us[16];
+	const char *const options[] = {"--setup-ms", setup_ms, "--work-us", work_us, NULL};
+
 	seats[seat].started_ns = now_ns();
-	seats[seat].worker = harness_launch_worker(seat, NULL);
+	seats[seat].slow = random_below(4) == 0;
+	snprintf(setup_ms, sizeof(setup_ms), "%d", seats[seat].slow ? SETUP_MS : 0);
+	snprintf(work_us, sizeof(work_us), "%d", WORK_US);
+	seats[seat].worker = harness_launch_worker(seat, options);
 }
 
 static void assert_in_order(unsigned seat)
@@ -144,7 +153,7 @@ static void wait_for_moment(const struct seat *s, bool in_attach)
 	}
 	expect(harness_wait_served(&s->worker, READY_MS), "wedged: pid %d is not served",
 	       (int)proc_pid(s->worker.proc));
-	pause_us((uint64_t)random_below(WORK_MS_MAX * 1000));
+	pause_us((uint64_t)random_below((s->slow ? SETUP_MS : WORK_MS_MAX) * 1000));
 }
 
 static void note_silence(unsigned seat)
@@ -183,8 +192,8 @@ static double worst_blackout_ms(unsigned *count)
 	size_t mark = 0;
 	char line[LINE_LEN];
 
-	for (*count = 0;
-	     proc_wait_line(harness.primary, &mark, "without a worker for ", line, 0); ++*count) {
+	for (*count = 0; proc_wait_line(harness.primary, &mark, "without a worker for ", line, 0);
+	     ++*count) {
 		double ms = strtod(strstr(line, "for ") + 4, NULL);
 
 		if (ms > worst)
@@ -197,9 +206,9 @@ static double worst_blackout_ms(unsigned *count)
 static uint64_t unsent_by_primary(void)
 {
 	static const char *const names[] = {
-		"drop_ring_full", "drop_no_worker",  "drop_tx_full", "drop_link_down",
-		"drop_too_long",  "drop_no_pair",    "drop_by_app",  "drop_l2_short",
-		"drop_ip_version", "drop_ip_hdr_len", "drop_ip_total_len", "drop_ip_checksum",
+		"drop_ring_full",   "drop_no_worker",  "drop_tx_full",	    "drop_link_down",
+		"drop_too_long",    "drop_no_pair",    "drop_by_app",	    "drop_l2_short",
+		"drop_ip_version",  "drop_ip_hdr_len", "drop_ip_total_len", "drop_ip_checksum",
 		"drop_tcp_hdr_len", "suspect_dropped", "mbufs_recovered",
 	};
 	uint64_t sum = 0;
@@ -227,7 +236,8 @@ static void assert_packets_add_up(const struct traffic_counts *c)
 	       harness_counter("unmonitored_noworker"));
 	expect(rx <= sent && sent - rx <= bound, "too many packets lost before the primary");
 	expect(tx <= rx && rx - tx <= unsent, "packets lost in the system without being counted");
-	expect(received <= tx && tx - received <= bound, "too many packets lost behind the primary");
+	expect(received <= tx && tx - received <= bound,
+	       "too many packets lost behind the primary");
 	expect(c->duplicates == 0, "%" PRIu64 " packets came twice", c->duplicates);
 	expect(harness_counter("garbage") == 0, "garbage in a tx ring");
 }

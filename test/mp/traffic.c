@@ -18,6 +18,7 @@
 
 #define ROUND_NS   200000     /* between two looks at clock and sockets */
 #define CREDIT_MAX 256	      /* packets that may be made up for after a pause of this thread */
+#define EXTRA_MAX  4	      /* packets beyond the pace in a round: what the box can take */
 #define NUMBER_MAX (1u << 20) /* data packets of a flow and direction */
 #define AGAIN_NS   300000000  /* an unanswered SYN is sent again */
 #define RCVBUF	   (64 << 20)
@@ -46,10 +47,10 @@ struct traffic {
 	pthread_mutex_t lock;
 	int fd[2]; /* if_a, if_b */
 	bool stop, shake;
-	unsigned pace;	       /* packets per second */
-	unsigned extra;	       /* packets still to send beyond that */
-	uint64_t paid_ns;      /* up to when the pace has been kept */
-	unsigned turn;	       /* who sends next */
+	unsigned pace;	  /* packets per second */
+	unsigned extra;	  /* packets still to send beyond that */
+	uint64_t paid_ns; /* up to when the pace has been kept */
+	unsigned turn;	  /* who sends next */
 	unsigned flow_count, established;
 	struct flow *flow;
 	struct group group[GROUPS];
@@ -104,7 +105,7 @@ static void send_due(struct traffic *t, uint64_t now)
 		due = CREDIT_MAX;
 	for (; due > 0; due--)
 		send_next(t);
-	for (unsigned n = 0; n < CREDIT_MAX && t->extra > 0; n++, t->extra--)
+	for (unsigned n = 0; n < EXTRA_MAX && t->extra > 0; n++, t->extra--)
 		send_next(t);
 }
 

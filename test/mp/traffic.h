@@ -26,9 +26,9 @@ struct traffic_counts {
 	uint64_t received;   /* of these, each counted once */
 	uint64_t duplicates; /* came again */
 	uint64_t overtaken;  /* came behind a later one of their flow and direction */
-	uint64_t others;     /* frames received that were no data packets: handshakes, foreign ones */
+	uint64_t others; /* frames received that were no data packets: handshakes, foreign ones */
 	uint64_t others_sent; /* handshakes */
-	uint64_t not_taken;  /* frames the receiving socket had no room for */
+	uint64_t not_taken;   /* frames the receiving socket had no room for */
 };
 
 /* NULL with a line on stderr when the interfaces are not there. It sends nothing yet. */
@@ -40,7 +40,7 @@ bool traffic_establish(struct traffic *t, int timeout_ms);
 /* Data packets per second from now on, over all flows and both directions. 0 = none. */
 void traffic_pace(struct traffic *t, unsigned per_second);
 
-/* Send n more data packets, as fast as they go, handshake or not. */
+/* Send n more data packets, some ten thousand per second, handshake or not. */
 void traffic_send(struct traffic *t, unsigned n);
 
 struct traffic_counts traffic_count(const struct traffic *t);

@@ -3,11 +3,12 @@
  * and misbehaves when it is told to.
  *
  *   worker_app -f mos.conf [--crash-at N | --loop-at N | --exit-at N] [--crash-port P]
- *              [--setup-ms MS]
+ *              [--setup-ms MS] [--work-us US]
  *
  *   N   the number of a MOS_ON_PKT_IN callback, from 1
  *   P   a client's port: a packet of its flow is the end of the process
  *   MS  spent between the creation of the context and that of its socket
+ *   US  of computing on each packet
  *
  * It prints "app: up" when it is ready for packets, and on SIGUSR1 and at its end
  *   app: live L replayed R established E packets P
@@ -21,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 struct flow {
@@ -30,7 +32,7 @@ struct flow {
 static struct {
 	const char *config;
 	unsigned long long crash_at, loop_at, exit_at;
-	int crash_port, setup_ms;
+	int crash_port, setup_ms, work_us;
 } opt = {.crash_port = -1};
 
 static struct flow flows[65536]; /* by the client's port */
@@ -98,9 +100,26 @@ static void misbehave(const struct flow *f)
 		asked = asked; /* volatile: the loop may not be left out */
 }
 
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void work(void)
+{
+	int64_t until = now_us() + opt.work_us;
+
+	while (opt.work_us > 0 && now_us() < until)
+		;
+}
+
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	packets++;
+	work();
 	misbehave(mtcp_get_uctx(mctx, sock));
 }
 
@@ -164,9 +183,13 @@ static int set_up(mctx_t mctx)
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"crash-at", required_argument, NULL, 'c'}, {"loop-at", required_argument, NULL, 'l'},
-		{"exit-at", required_argument, NULL, 'e'},  {"crash-port", required_argument, NULL, 'p'},
-		{"setup-ms", required_argument, NULL, 's'}, {0},
+		{"crash-at", required_argument, NULL, 'c'},
+		{"loop-at", required_argument, NULL, 'l'},
+		{"exit-at", required_argument, NULL, 'e'},
+		{"crash-port", required_argument, NULL, 'p'},
+		{"setup-ms", required_argument, NULL, 's'},
+		{"work-us", required_argument, NULL, 'w'},
+		{0},
 	};
 	int c;
 
@@ -178,6 +201,7 @@ static void parse(int argc, char **argv)
 		case 'e': opt.exit_at = strtoull(optarg, NULL, 10); break;
 		case 'p': opt.crash_port = (uint16_t)atoi(optarg); break;
 		case 's': opt.setup_ms = atoi(optarg); break;
+		case 'w': opt.work_us = atoi(optarg); break;
 		default: exit(2);
 		}
 	}
