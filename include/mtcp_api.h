@@ -93,7 +93,7 @@ enum socket_type {
  */
 struct mtcp_conf {
 	int num_cores;	     /* s contexts of this process, 1.. */
-	int max_concurrency; /* s bound of flow sides, and of sockets, of one context, 1.. */
+	int max_concurrency; /* s most flows of one context at a time, 1.. */
 	uint64_t cpu_mask;   /* bit c: context c may be created */
 	int max_num_buffers; /* not used: read as 0 */
 	int rcvbuf_size;     /* s bytes of reassembly buffer of one side, 0 = none */

@@ -26,12 +26,12 @@ const struct mos_config_block mos_config_blocks[MOS_BLOCK_COUNT] = {
 		.name = "arp_table", .parent = MOS_BLOCK_MOS, .block_max = 1,
 		.entry_max = MOS_CONFIG_ARP_MAX, .entry = mos_config_arp_entry,
 		.usage = "<ip>[/<prefix>] <mac>",
-		.meaning = "MAC address of the next hop, longest prefix first"},
+		.meaning = "MAC address of the next hop (no effect yet)"},
 	[MOS_BLOCK_ROUTE] = {
 		.name = "route_table", .parent = MOS_BLOCK_MOS, .block_max = 1,
 		.entry_max = MOS_CONFIG_ROUTE_MAX, .entry = mos_config_route_entry,
 		.names_ports = true, .usage = "<ip>[/<prefix>] <port>",
-		.meaning = "port towards an address, longest prefix first"},
+		.meaning = "port towards an address (no effect yet)"},
 	[MOS_BLOCK_FORWARD] = {
 		.name = "nic_forward_table", .parent = MOS_BLOCK_MOS, .block_max = 1,
 		.entry_max = MOS_CONFIG_PAIR_MAX, .entry = mos_config_forward_entry,

@@ -127,7 +127,7 @@ struct mos_config {
 	/* Keys of upstream. Ranges and defaults: mos_config_describe(). */
 	bool forward;		 /* already ANDed with ip_forward of all applications */
 	int32_t nb_mem_channels; /* 0: EAL chooses */
-	int32_t max_concurrency; /* halves of flows per worker: a monitored flow uses two */
+	int32_t max_concurrency; /* most flows of one worker at a time */
 	int32_t rmem_size;	 /* bytes per side of a flow */
 	int32_t wmem_size;	 /* bytes per end-host socket */
 	int32_t tcp_tw_interval; /* s in TIME_WAIT */
