@@ -151,8 +151,9 @@ int mtcp_init(const char *config_file);
 
 /*
  * Detach from the primary and free what mtcp_init() took; contexts that still live are destroyed
- * first. Not from a callback. Section 2.2.
- * Returns 0, also when there is nothing to free.
+ * first. Section 2.2.
+ * Returns 0, also when there is nothing to free, or -1.
+ *   EDEADLK  called from a callback, which would wait for itself: contexts were only asked to stop
  */
 int mtcp_destroy(void);
 

@@ -52,6 +52,7 @@ struct mos_ctx {
 	_Atomic bool stop;	 /* asked to end */
 	_Atomic bool open;	 /* the application has set up: take packets */
 	pthread_t thread;
+	pthread_t creator; /* thread that created it */
 
 	/* the lease */
 	struct mos_root *root;

@@ -66,6 +66,20 @@ mtcp_sighandler_t mtcp_register_signal(int signum, mtcp_sighandler_t handler)
 	return signal(signum, handler);
 }
 
+/* ---- fork ---- */
+
+/*
+ * The primary knows this process by its pid: it takes the shards back when the pid is gone, whoever
+ * may still work on them. So a forked child is no worker; its calls fail as before mtcp_init.
+ */
+static void disown_in_child(void)
+{
+	mos_context_disown(&mos_worker);
+	if (mos_worker.ctl_fd >= 0)
+		close(mos_worker.ctl_fd);
+	mos_worker.ctl_fd = -1;
+}
+
 /* ---- mtcp_init ---- */
 
 /* The shard mos-run wants this process to take; -1 without it, -2 if it is no number. */
@@ -119,12 +133,19 @@ int mtcp_init(const char *config_file)
 		errno = -err;
 		return -1;
 	}
+	pthread_atfork(NULL, NULL, disown_in_child);
 	install_sigint();
 	return 0;
 }
 
 int mtcp_destroy(void)
 {
+	if (mos_context_in_callback(&mos_worker)) {
+		/* It cannot wait for itself, and the others may wait for it. */
+		stop_all();
+		errno = EDEADLK;
+		return -1;
+	}
 	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
 		mos_context_destroy(&mos_worker.ctx[i]);
 	mos_detach(&mos_worker);
@@ -226,7 +247,8 @@ mctx_t mtcp_create_context(int cpu)
 	struct mos_ctx *c;
 
 	if (!atomic_load(&initialised) || mos_worker.ctl_fd < 0) {
-		errno = -mos_fail(EPERM, "mtcp_create_context before a successful mtcp_init");
+		errno = -mos_fail(EPERM, "mtcp_create_context before a successful mtcp_init "
+					 "of this process (a forked child is another)");
 		return NULL;
 	}
 	if (cpu < 0 || cpu >= mos_worker.num_cores || cpu >= MOS_SHARD_MAX) {

@@ -18,8 +18,17 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu);
 /* Ask the stack thread to end and wait for it. Idempotent. Any thread, also a signal handler. */
 void mos_context_destroy(struct mos_ctx *c);
 
-/* Let every context of the process take packets, then wait until this one has ended. */
+/*
+ * Let this context, and all that the calling thread has created, take packets; then wait until this
+ * one has ended. Returns at once when called from its own callback.
+ */
 void mos_context_join(struct mos_worker *w, struct mos_ctx *c);
+
+/* True when the calling thread is the stack thread of any context. */
+bool mos_context_in_callback(const struct mos_worker *w);
+
+/* In a forked child: the contexts belong to the parent, whose threads did not come along. */
+void mos_context_disown(struct mos_worker *w);
 
 /* Set up what a context needs beside the lease: shard already in c. 0 or -errno. For tests too. */
 int mos_context_prepare(struct mos_ctx *c);
