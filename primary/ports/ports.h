@@ -10,9 +10,8 @@
  * files) and gives the device arguments; mos_ports_start() after it finds the devices, configures one
  * queue each way and fills root->port[]. The index of a port is its line in `netdev`, everywhere.
  *
- * net_af_packet asks the kernel to join IPv4 fragments (its fanout flags); a joined packet is longer
- * than the MTU and is cut off, so it is dropped and counted (drop_ip_total_len). Where fragments
- * matter, name the interface through another driver, such as net_af_xdp0,iface=eth0.
+ * net_af_packet would have the kernel join IPv4 fragments; whole_fragments.c prevents it. An outer
+ * VLAN tag of type 0x88a8 leaves it as 0x8100: the driver does not tell which one it was.
  *
  * A net_pcap device that reads a file (rx_pcap=) is lossless: it waits instead of dropping, its
  * packets carry the capture's time, and it comes to an end. With infinite_rx=1 it has neither time
