@@ -278,7 +278,7 @@ def test_tcp_over_ipv6_passes_and_is_monitored(start_box, network, web, tmp_path
     assert counters["w_ipv6_ignored"] == 0
 
 
-@pytest.mark.parametrize("options", [("-4",), ("-6",), ("-6", "-s", "4000")], ids=" ".join)
+@pytest.mark.parametrize("options", [("-4",), ("-6",), ("-4", "-s", "4000"), ("-6", "-s", "4000")], ids=" ".join)
 def test_ping_passes_each_way(start_box, network, options):
     start_box()
     address = ADDRESS if "-4" in options else ADDRESS6
