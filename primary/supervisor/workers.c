@@ -147,20 +147,24 @@ static void welcome_next(struct mos_supervisor *s)
 static void on_hello(struct worker *w, const struct mos_ctl_msg *m)
 {
 	struct mos_ctl_msg ours;
-	char text[MOS_CTL_TEXT];
+	char text[MOS_CTL_TEXT]; /* with room for all it gets */
 
 	mos_ctl_init(&ours, MOS_CTL_HELLO);
 	if (m->version == ours.version && m->layout_hash == ours.layout_hash) {
 		enter(w, WORKER_WAITING);
 		return;
 	}
-	snprintf(text, sizeof(text),
-		 "primary and application are of different builds (layout %016" PRIx64
-		 " and %016" PRIx64 "); install both from one and restart",
-		 ours.layout_hash, m->layout_hash);
+	if (m->version != ours.version)
+		snprintf(text, sizeof(text),
+			 "primary speaks protocol version %u, application version %u", ours.version,
+			 m->version);
+	else
+		snprintf(text, sizeof(text),
+			 "primary has layout %016" PRIx64 ", application layout %016" PRIx64,
+			 ours.layout_hash, m->layout_hash);
+	mos_sup_log("pid %d refused: %s", (int)w->pid, text);
+	strcat(text, "; install both from one build and restart");
 	refuse(w->fd, EPROTO, text);
-	mos_sup_log("pid %d refused: its layout is %016" PRIx64 ", ours %016" PRIx64, (int)w->pid,
-		    m->layout_hash, ours.layout_hash);
 	forget(w);
 }
 
@@ -215,7 +219,8 @@ void mos_sup_message(struct mos_supervisor *s, struct worker *w)
 		return;
 	if (err == 0)
 		dispatch(s, w, &m);
-	else if (err == -EPROTO && w->state == WORKER_CONNECTED && m.magic == MOS_CTL_MAGIC)
+	else if (err == -EPROTO && w->state == WORKER_CONNECTED && m.magic == MOS_CTL_MAGIC &&
+		 m.version != MOS_CTL_VERSION)
 		on_hello(w, &m); /* another version: tell it so */
 	else if (err == -EPROTO && w->state >= WORKER_ATTACHING)
 		on_nonsense(w);
