@@ -48,6 +48,7 @@ struct shard_watch {
 	bool was_served;      /* somebody did, once */
 	uint64_t beat;	      /* heartbeat at the last look */
 	uint64_t beat_ns;     /* when it last moved, or nothing waited */
+	bool began;	      /* the holder's heart has beaten: it has taken over the flows */
 	bool stalled;	      /* reported */
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_ring.h>
@@ -15,6 +16,13 @@
 
 /* A worker without a finished round for this long, while packets wait, is reported as stalled. */
 #define STALL_NS UINT64_C(1000000000)
+
+/* Its heart beats first when it has taken over the flows, which takes long for millions of them. */
+#define TAKEOVER_NS UINT64_C(10000000000)
+
+/* A dead worker's burst goes out by the tx ring: so many naps the I/O lcore gets to make room. */
+#define ROOM_NAPS   100
+#define ROOM_NAP_NS 100000
 
 static struct mos_shard *shard_at(struct mos_supervisor *s, uint32_t i)
 {
@@ -116,6 +124,7 @@ void mos_sup_lease(struct mos_supervisor *s, struct worker *w, uint32_t want,
 		mos_lease_grant(lease, w->pid, w->start_time, (uint32_t)(w - s->worker) + 1);
 	s->watch[i].beat = __atomic_load_n(&lease->heartbeat, __ATOMIC_RELAXED);
 	s->watch[i].beat_ns = mos_sup_now_ns();
+	s->watch[i].began = false;
 	atomic_fetch_add(&s->served, 1);
 	report_service(s, i, w);
 }
@@ -175,6 +184,14 @@ static void report_death(uint32_t i, int pid, const struct mos_crash_report *r)
 		    r->ledger_bad ? ", ledger damaged" : "");
 }
 
+static void wait_for_room(const struct mos_shard *shard)
+{
+	const struct timespec nap = {.tv_nsec = ROOM_NAP_NS};
+
+	for (int i = 0; i < ROOM_NAPS && rte_ring_free_count(shard->tx) < MOS_BURST_MAX; i++)
+		nanosleep(&nap, NULL);
+}
+
 /* With no memory for a new map the shard stays DEAD, and the next round tries again. */
 static void repair(struct mos_supervisor *s, uint32_t i)
 {
@@ -183,6 +200,7 @@ static void repair(struct mos_supervisor *s, uint32_t i)
 	struct mos_crash_report report;
 	int pid = lease->pid;
 
+	wait_for_room(shard_at(s, i));
 	if (mos_shard_map_set(i, MOS_SERVICE_PARKED) != 0)
 		return;
 	mos_crash_repair(s->p, i, s->p->cfg.fail_policy == MOS_CONFIG_FAIL_OPEN, &report);
@@ -225,7 +243,9 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	uint64_t beat = __atomic_load_n(&shard->lease.heartbeat, __ATOMIC_RELAXED);
 	uint64_t kill_ns = (uint64_t)s->p->cfg.stall_kill_ms * 1000000;
 	uint64_t stall_ns = kill_ns != 0 && kill_ns < STALL_NS ? kill_ns : STALL_NS;
+	uint64_t stood_ns;
 
+	watch->began |= beat != watch->beat;
 	if (beat != watch->beat || rte_ring_empty(shard->rx)) {
 		if (watch->stalled)
 			mos_sup_log("shard %u: pid %d goes on", i, shard->lease.pid);
@@ -234,7 +254,10 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 		watch->stalled = false;
 		return;
 	}
-	if (!watch->stalled && now - watch->beat_ns >= stall_ns) {
+	stood_ns = now - watch->beat_ns;
+	if (!watch->began)
+		stood_ns = stood_ns > TAKEOVER_NS ? stood_ns - TAKEOVER_NS : 0;
+	if (!watch->stalled && stood_ns >= stall_ns) {
 		watch->stalled = true;
 		mos_counter_add(&s->p->root->supervisor, MOS_CTR_STALLS, 1);
 		mos_sup_log(
@@ -242,7 +265,7 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 			i, shard->lease.pid, mos_ledger_stage_name(shard->ledger.stage),
 			(int)shard->ledger.flow, rte_ring_count(shard->rx));
 	}
-	if (kill_ns != 0 && now - watch->beat_ns >= kill_ns) {
+	if (kill_ns != 0 && stood_ns >= kill_ns) {
 		mos_sup_log("shard %u: pid %d is killed: no progress for %d ms (stall_kill)", i,
 			    shard->lease.pid, s->p->cfg.stall_kill_ms);
 		kill_holder(s, &shard->lease);

@@ -17,6 +17,9 @@
 #define ATTACH_NS UINT64_C(10000000000)
 #define HELLO_NS  UINT64_C(2000000000)
 
+/* After its end of the connection: one that still lives then has not died while attaching. */
+#define GONE_NS UINT64_C(1000000000)
+
 static uint32_t attach_slot(const struct mos_supervisor *s, const struct worker *w)
 {
 	return (uint32_t)(w - s->worker) + 1;
@@ -90,6 +93,12 @@ static int identify(struct worker *w)
 	return w->start_time != 0 ? 0 : -ESRCH;
 }
 
+/* Nobody is let in any more: memory and EAL are about to go. */
+static bool is_ending(const struct mos_supervisor *s)
+{
+	return mos_root_run(s->p->root) != MOS_RUN_RUNNING;
+}
+
 void mos_sup_accept(struct mos_supervisor *s)
 {
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -100,7 +109,7 @@ void mos_sup_accept(struct mos_supervisor *s)
 	for (unsigned i = 0; i < WORKER_MAX && w == NULL; i++)
 		if (s->worker[i].state == WORKER_FREE)
 			w = &s->worker[i];
-	if (w == NULL || atomic_load(&s->stopping)) {
+	if (w == NULL || is_ending(s)) {
 		refuse(fd, w == NULL ? EAGAIN : ESHUTDOWN,
 		       w == NULL ? "too many processes are attached" : "the primary is stopping");
 		close(fd);
@@ -128,9 +137,26 @@ static void welcome(struct mos_supervisor *s, struct worker *w)
 	mos_ctl_send(w->fd, &m); /* if it cannot be told, its deadline or its pidfd ends this */
 }
 
+static void refuse_waiting(struct mos_supervisor *s)
+{
+	for (unsigned i = 0; i < WORKER_MAX; i++) {
+		struct worker *w = &s->worker[i];
+
+		if (w->state != WORKER_WAITING)
+			continue;
+		refuse(w->fd, ESHUTDOWN, "the primary is stopping");
+		forget(w);
+	}
+}
+
 static void welcome_next(struct mos_supervisor *s)
 {
 	struct worker *next = NULL;
+
+	if (is_ending(s)) {
+		refuse_waiting(s);
+		return;
+	}
 
 	for (unsigned i = 0; i < WORKER_MAX; i++) {
 		struct worker *w = &s->worker[i];
@@ -185,6 +211,8 @@ static void dispatch(struct mos_supervisor *s, struct worker *w, const struct mo
 	} else if (m->type == MOS_CTL_ATTACHED && w->state == WORKER_ATTACHING) {
 		enter(w, WORKER_ATTACHED);
 		mos_sup_log("worker pid %d attached (slot %u)", (int)w->pid, attach_slot(s, w));
+	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED && is_ending(s)) {
+		refuse(w->fd, ESHUTDOWN, "the primary is stopping");
 	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED) {
 		mos_sup_lease(s, w, m->shard, &answer);
 		mos_ctl_send(w->fd, &answer);
@@ -208,6 +236,14 @@ static void on_close(struct worker *w)
 	}
 	close(w->fd);
 	w->fd = -1;
+	w->since_ns = mos_sup_now_ns();
+}
+
+/* Its rte_eal_init has failed, and it lives on: it holds no lock, and may stay for all we care. */
+static void end_failed_attach(struct worker *w)
+{
+	mos_sup_log("worker pid %d gave up attaching", (int)w->pid);
+	enter(w, WORKER_ATTACHED);
 }
 
 void mos_sup_message(struct mos_supervisor *s, struct worker *w)
@@ -257,6 +293,9 @@ void mos_sup_tend_workers(struct mos_supervisor *s)
 
 		if (w->state == WORKER_CONNECTED && now - w->since_ns > HELLO_NS) {
 			forget(w);
+		} else if (w->state == WORKER_ATTACHING && w->fd < 0) {
+			if (now - w->since_ns > GONE_NS)
+				end_failed_attach(w);
 		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > ATTACH_NS) {
 			mos_sup_log("worker pid %d is killed: attaching took over %d s",
 				    (int)w->pid, (int)(ATTACH_NS / 1000000000));
@@ -264,6 +303,7 @@ void mos_sup_tend_workers(struct mos_supervisor *s)
 			w->since_ns = now; /* the pidfd tells when it is gone */
 		}
 	}
+	welcome_next(s);
 }
 
 void mos_sup_close_all(struct mos_supervisor *s)
