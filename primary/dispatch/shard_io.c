@@ -158,6 +158,10 @@ void mos_shard_io_blanks(struct mos_dispatch *d, struct shard_io *s)
 
 		*meta = (struct mos_pkt_meta){.owner = (uint8_t)(s->index + 1)};
 	}
-	if (rte_ring_sp_enqueue_bulk(s->blank, (void **)m, want, NULL) == 0)
-		rte_pktmbuf_free_bulk(m, want); /* the worker bent the ring's positions */
+	if (rte_ring_sp_enqueue_bulk(s->blank, (void **)m, want, NULL) != 0)
+		return;
+	/* The worker bent the ring's positions. A mark left on a free mbuf: the audit frees it again. */
+	for (uint32_t i = 0; i < want; i++)
+		mos_meta(d->p, m[i])->owner = MOS_OWNER_PRIMARY;
+	rte_pktmbuf_free_bulk(m, want);
 }
