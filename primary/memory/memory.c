@@ -51,13 +51,19 @@ static int register_meta(struct mos_root *root, char *err, size_t err_len)
 	return 0;
 }
 
+/* Flow times are compared modulo 2^32 ms: what is longer than 2^30 ms, 12 days, is 12 days. */
+static uint32_t flow_ms(int32_t seconds)
+{
+	return RTE_MIN((uint32_t)seconds, (1u << 30) / 1000u) * 1000u;
+}
+
 static void set_settings(struct mos_settings *s, const struct mos_config *cfg,
 			 const struct mos_memory_plan *plan)
 {
 	s->max_flows = plan->max_flows;
 	s->flow_area = (uint32_t)plan->shard.user_area_bytes;
-	s->tcp_timeout_ms = cfg->tcp_timeout < 0 ? 0 : (uint32_t)cfg->tcp_timeout * 1000u;
-	s->tcp_tw_ms = (uint32_t)cfg->tcp_tw_interval * 1000u;
+	s->tcp_timeout_ms = cfg->tcp_timeout < 0 ? 0 : flow_ms(cfg->tcp_timeout);
+	s->tcp_tw_ms = flow_ms(cfg->tcp_tw_interval);
 	s->forward = cfg->forward;
 	s->clock_packet = cfg->clock == MOS_CONFIG_CLOCK_PACKET;
 	s->idle_poll = cfg->idle == MOS_CONFIG_IDLE_POLL;
