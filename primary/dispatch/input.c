@@ -85,10 +85,10 @@ void mos_input_burst(struct mos_dispatch *d, const struct mos_shard_map *map, st
 		bytes += m[i]->pkt_len;
 		place(d, map, m[i], port[i], now_ns);
 	}
-	/* The clock first: a worker that has a packet may rely on a clock as late as it. */
-	if (d->clock_packet)
-		__atomic_store_n(&d->p->root->clock_ns, d->clock_ns, __ATOMIC_RELAXED);
 	mos_shard_io_flush(d, map);
+	/* The packets first: a worker that reads this clock finds in its ring all that is older. */
+	if (d->clock_packet)
+		__atomic_store_n(&d->p->root->clock_ns, d->clock_ns, __ATOMIC_RELEASE);
 	count(d, MOS_CTR_RX_PACKETS, n);
 	count(d, MOS_CTR_RX_BYTES, bytes);
 }

@@ -33,10 +33,10 @@ void mos_loop_clock(struct mos_ctx *c)
 	if (!c->root->settings.clock_packet) {
 		now = monotonic_ns() + (uint64_t)c->root->wall_offset_ns;
 	} else {
-		/* Packets still in the ring are older than the primary's clock: wait for them. */
+		/* Clock first, then the ring: all that is older is in it by now, and is waited for. */
+		now = __atomic_load_n(&c->root->clock_ns, __ATOMIC_ACQUIRE);
 		if (rte_ring_count(c->shard->rx) != 0)
 			return;
-		now = __atomic_load_n(&c->root->clock_ns, __ATOMIC_ACQUIRE);
 	}
 	if (now > c->now_ns) {
 		c->now_ns = now;
