@@ -13,6 +13,8 @@
 #include <rte_mbuf_dyn.h>
 #include <rte_tcp.h>
 
+#include "primary/eal/eal_primary.h"
+
 enum {
 	HDRS = sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) +
 	       sizeof(struct rte_tcp_hdr)
@@ -51,6 +53,15 @@ static void make_devices(void)
 	}
 }
 
+static char file_prefix[32];
+
+/* EAL leaves its runtime directory behind. */
+static void end_eal(void)
+{
+	rte_eal_cleanup();
+	mos_eal_primary_wipe_stale(file_prefix);
+}
+
 void rig_eal(void)
 {
 	char prefix[64];
@@ -58,11 +69,13 @@ void rig_eal(void)
 			"-m",	 "96",	      "-l",	     "0",	 "--log-level",
 			"error", prefix};
 
-	snprintf(prefix, sizeof(prefix), "--file-prefix=rig%d", getpid());
+	snprintf(file_prefix, sizeof(file_prefix), "rig%d", getpid());
+	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
 	if (rte_eal_init((int)RTE_DIM(argv), argv) < 0) {
 		fprintf(stderr, "no EAL: skipped\n");
 		exit(77);
 	}
+	atexit(end_eal);
 	make_devices();
 }
 

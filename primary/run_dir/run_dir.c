@@ -15,6 +15,8 @@ static int make_dir(const char *path, char *err, size_t err_len)
 {
 	if (mkdir(path, 0755) == 0 || errno == EEXIST)
 		return 0;
+	if (errno == ENOENT) /* the last holder of another prefix removed the parent */
+		return -EAGAIN;
 	snprintf(err, err_len, "cannot make %s: %s", path, strerror(errno));
 	return -errno;
 }

@@ -20,6 +20,7 @@
 #include <rte_tcp.h>
 
 #include "primary/dispatch/dispatch_priv.h"
+#include "primary/eal/eal_primary.h"
 
 enum {
 	PACKETS = 4096,
@@ -53,6 +54,15 @@ static void start_port(uint16_t id)
 	row->pair = (uint8_t)(1 - id);
 }
 
+static char file_prefix[32];
+
+/* EAL leaves its runtime directory behind. */
+static void end_eal(void)
+{
+	rte_eal_cleanup();
+	mos_eal_primary_wipe_stale(file_prefix);
+}
+
 static void start(void)
 {
 	char prefix[64], err[256] = "";
@@ -74,9 +84,11 @@ static void start(void)
 			prefix};
 	struct mos_memory_plan plan;
 
-	snprintf(prefix, sizeof(prefix), "--file-prefix=bench%d", getpid());
+	snprintf(file_prefix, sizeof(file_prefix), "bench%d", getpid());
+	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
 	if (rte_eal_init((int)RTE_DIM(argv), argv) < 0)
 		die("no EAL");
+	atexit(end_eal);
 	primary.cfg = (struct mos_config){
 		.workers = 2,
 		.ring_size = 4096,
