@@ -23,6 +23,7 @@ ADDRESS6 = {"client": "fd77::1", "server": "fd77::2"}
 MAC = {"client": "02:00:00:00:77:01", "server": "02:00:00:00:77:02"}
 
 CLONE_NEWNET = 0x40000000
+SO_RCVBUFFORCE = 33
 ETH_P_ALL = 3
 ETH_P_8021Q = 0x8100
 SOL_PACKET = 263
@@ -140,7 +141,7 @@ class Wire:
         self.sock = network.socket(side, socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, 64 << 20)
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         with network.inside(side):  # the name of the interface is looked up there
             self.sock.bind(("eth0", ETH_P_ALL))
 
