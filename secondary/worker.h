@@ -51,6 +51,7 @@ struct mos_ctx {
 	_Atomic uint32_t state;	 /* enum mos_ctx_state */
 	_Atomic bool stop;	 /* asked to end */
 	_Atomic bool open;	 /* the application has set up: take packets */
+	_Atomic uint32_t callers; /* API calls that any thread may make, under way */
 	pthread_t thread;
 	pthread_t creator; /* thread that created it */
 
@@ -104,6 +105,16 @@ struct mos_ctx *mos_ctx_from(mctx_t mctx);
  * EPERM when called from another thread.
  */
 struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only);
+
+/*
+ * The same for calls that any thread may make: until mos_ctx_leave the context is not taken apart.
+ * MOS_CTX_HELD declares a pointer that leaves at the end of its block.
+ */
+struct mos_ctx *mos_ctx_enter(mctx_t mctx);
+void mos_ctx_leave(struct mos_ctx **c);
+
+#define MOS_CTX_HELD(c, mctx) \
+	struct mos_ctx *c __attribute__((cleanup(mos_ctx_leave))) = mos_ctx_enter(mctx)
 
 /* True on the stack thread of c. */
 bool mos_on_stack_thread(const struct mos_ctx *c);

@@ -72,7 +72,7 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx)
 
 uint32_t mtcp_get_connection_cnt(mctx_t mctx)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	MOS_CTX_HELD(c, mctx);
 
 	return c != NULL ? __atomic_load_n(&c->flows.count, __ATOMIC_RELAXED) : UINT32_MAX;
 }
@@ -82,7 +82,7 @@ uint32_t mtcp_get_connection_cnt(mctx_t mctx)
 
 int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	MOS_CTX_HELD(c, mctx);
 	uint64_t delay;
 	int err;
 

@@ -14,7 +14,7 @@ static int fail(int err)
 
 int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	MOS_CTX_HELD(c, mctx);
 	int id;
 
 	if (c == NULL)
@@ -31,7 +31,7 @@ int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
 
 int mtcp_close(mctx_t mctx, int sock)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	MOS_CTX_HELD(c, mctx);
 	int err;
 
 	if (c == NULL)
@@ -42,7 +42,7 @@ int mtcp_close(mctx_t mctx, int sock)
 
 int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	MOS_CTX_HELD(c, mctx);
 	struct mos_mon_sock *m;
 
 	if (c == NULL)
@@ -105,7 +105,7 @@ static int check_event(event_t event, enum mos_hook hook)
 
 int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook_point, callback_t cb)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	MOS_CTX_HELD(c, mctx);
 	enum mos_hook hook;
 	int err;
 
@@ -199,7 +199,7 @@ int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval,
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,
 		    socklen_t optlen)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, false);
+	MOS_CTX_HELD(c, mctx);
 	int value;
 
 	if (c == NULL)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/futex.h>
@@ -16,6 +17,10 @@
 
 /* Granularity of flow expiry: a flow ends at most this much after its timeout. */
 #define FLOW_TIMER_MS 20
+
+/* How often, and how far apart, a context that ends looks for API calls that still use it. */
+#define CALLERS_NAPS   10000
+#define CALLERS_NAP_NS 100000
 
 struct mos_worker mos_worker = {
 	.ctl_fd = -1,
@@ -56,6 +61,26 @@ struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only)
 		return NULL;
 	}
 	return c;
+}
+
+struct mos_ctx *mos_ctx_enter(mctx_t mctx)
+{
+	struct mos_ctx *c = mos_ctx_from(mctx);
+
+	if (c == NULL)
+		return NULL;
+	/* Counted before the state is read: one that reads "running" is waited for at the end. */
+	atomic_fetch_add(&c->callers, 1);
+	if (mos_ctx_running(mctx, false) != NULL)
+		return c;
+	atomic_fetch_sub(&c->callers, 1);
+	return NULL;
+}
+
+void mos_ctx_leave(struct mos_ctx **c)
+{
+	if (*c != NULL)
+		atomic_fetch_sub(&(*c)->callers, 1);
 }
 
 /* Move on, and wake who waits for it (wait_until_gone). */
@@ -148,6 +173,23 @@ static void give_back(struct mos_ctx *c, enum mos_loop_end why)
 		mos_attach_release(&mos_worker, c->shard->index, c->epoch);
 }
 
+/*
+ * Wait for the API calls that still use the context. Not for ever: a signal handler may wait for us,
+ * on top of such a call.
+ */
+static bool callers_have_left(struct mos_ctx *c)
+{
+	const struct timespec nap = {.tv_nsec = CALLERS_NAP_NS};
+
+	atomic_thread_fence(memory_order_seq_cst); /* ENDED is out before callers is read */
+	for (int i = 0; i < CALLERS_NAPS; i++) {
+		if (atomic_load(&c->callers) == 0)
+			return true;
+		nanosleep(&nap, NULL);
+	}
+	return false;
+}
+
 static void *stack_thread(void *arg)
 {
 	struct mos_ctx *c = arg;
@@ -158,9 +200,10 @@ static void *stack_thread(void *arg)
 	pin(&mos_worker.cfg, c->shard->index);
 	why = mos_loop_run(c);
 	enter(c, MOS_CTX_ENDED);
-	/* From here on API calls on this context are refused; those under way hold no pointer. */
+	/* From here on API calls on this context are refused. */
 	give_back(c, why);
-	mos_context_clear(c);
+	if (callers_have_left(c)) /* else its memory stays: who has it may come back */
+		mos_context_clear(c);
 	enter(c, MOS_CTX_FREE);
 	return NULL;
 }
