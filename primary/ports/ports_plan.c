@@ -19,6 +19,7 @@ enum {
 		TPACKET2_HDRLEN - sizeof(struct sockaddr_ll), /* not counted by the driver */
 	AF_PACKET_FRAMES = 1024,
 	BLOCK_MIN = 4096,
+	MBUF_SIZE_MAX = 16384, /* that mos.conf takes */
 };
 
 static int __attribute__((format(printf, 4, 5)))
@@ -59,6 +60,10 @@ static int plan_iface(struct mos_port *port, int sock, uint32_t index,
 	if (frame < 2048)
 		frame = 2048;
 	mbuf_need = frame - TPACKET_HDR_ROOM;
+	if (mbuf_need > MBUF_SIZE_MAX)
+		return fail(err, err_len, EINVAL,
+			    "port %s: MTU %u is too large; `ip link set %s mtu 9000`, or less",
+			    cp->name, port->mtu, cp->name);
 	if (mbuf_need > mbuf_size)
 		return fail(err, err_len, EINVAL,
 			    "port %s: MTU %u does not fit mbuf_size = %u; set mbuf_size = %u, or "
