@@ -188,7 +188,8 @@ int mtcp_core_affinitize(int cpu);
 /*
  * Lease a share of the traffic, start the stack thread for it, and wait until it runs. cpu: 0 to
  * num_cores - 1, one context each. The stack thread takes its first packet when the program calls
- * mtcp_app_join(), or 0.2 s later if it does not: time to make sockets and callbacks.
+ * mtcp_app_join(), or 0.2 s later if it does not: time to make sockets and callbacks. With flows
+ * to take over the 0.2 s count from its first passive socket on, 5 s at most.
  * Section 2.2.
  *
  * Returns the context, or NULL; mos_last_error() then holds one line that names cause and remedy.

@@ -162,21 +162,27 @@ static bool must_end(struct mos_ctx *c, uint32_t n, enum mos_loop_end *why)
 
 /*
  * Take no packet before the application has set up its sockets and callbacks: mtcp_app_join says
- * so. A program that never calls it is waited for this long.
+ * so. A program that never calls it is waited for this long. With flows of a predecessor in hand the
+ * time runs from its first socket on: a flow that is taken over by no socket has lost its monitor.
  */
 #define SETUP_WAIT_NS 200000000
+#define ADOPT_WAIT_NS 5000000000 /* but no longer than this */
 
 static bool wait_until_open(struct mos_ctx *c, enum mos_loop_end *why)
 {
-	uint64_t give_up = monotonic_ns() + SETUP_WAIT_NS;
+	uint64_t now = monotonic_ns(), at_last = now + ADOPT_WAIT_NS, give_up = now + SETUP_WAIT_NS;
 
-	while (!atomic_load_explicit(&c->open, memory_order_acquire) && monotonic_ns() < give_up) {
+	while (!atomic_load_explicit(&c->open, memory_order_acquire) && now < give_up) {
 		struct timespec nap = {.tv_nsec = SLEEP_MAX_NS};
 
 		mos_lease_beat(&c->shard->lease);
 		if (must_end(c, 0, why))
 			return false;
 		nanosleep(&nap, NULL);
+		now = monotonic_ns();
+		if (c->to_restore != NULL && !mos_sockets_have_passive(&c->sockets) &&
+		    now < at_last)
+			give_up = now + SETUP_WAIT_NS;
 	}
 	return true;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "secondary/event/event.h"
 
@@ -52,16 +53,18 @@ void mos_restore_step(struct mos_ctx *c)
 	if (mos_likely(c->to_restore == NULL))
 		return;
 	for (unsigned i = 0; i < RESTORE_PER_ROUND; i++) {
-		uint32_t flow = mos_flow_table_next(&c->flows, c->restore_next);
+		/* Not along the records: with few flows in a large table one round would pass all. */
+		uint8_t *mark = memchr(c->to_restore + c->restore_next, 1,
+				       c->flows.capacity - c->restore_next);
+		uint32_t flow;
 
-		if (flow == MOS_FLOW_NONE) {
+		if (mark == NULL) {
 			free(c->to_restore);
 			c->to_restore = NULL;
 			return;
 		}
+		flow = (uint32_t)(mark - c->to_restore);
 		c->restore_next = flow + 1;
-		if (!c->to_restore[flow])
-			continue;
 		mos_ledger_flow(ledger, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
 		mos_restore_flow(c, flow);
