@@ -1,0 +1,24 @@
+/* The worker on the bench: see harness.h. */
+#include <stdlib.h>
+
+#include "test/eal/worker_tests.h"
+
+int main(void)
+{
+	Suite *s = suite_create("worker");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	hs_eal();
+	suite_add_tcase(s, order_case());
+	suite_add_tcase(s, packet_case());
+	suite_add_tcase(s, api_case());
+	suite_add_tcase(s, ask_case());
+	suite_add_tcase(s, loop_case());
+	suite_add_tcase(s, adopt_case());
+	srunner_set_fork_status(sr, CK_NOFORK);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
