@@ -141,7 +141,7 @@ static bool link_is_up(const struct mos_ports *ports, const struct mos_port *por
 	if (port->kernel_if[0] != '\0')
 		return kernel_link_is_up(ports->sock, port->kernel_if);
 	/* net_memif needs the question itself: it moves no packets before. */
-	if (rte_eth_link_get_nowait(port->dpdk_port, &link) < 0)
+	if (rte_eth_link_get_nowait(port->dpdk_port, &link) < 0 || port->link_unknown)
 		return true;
 	return link.link_status == RTE_ETH_LINK_UP;
 }

@@ -45,9 +45,10 @@ struct mos_port {
 	bool was_promiscuous;	     /* leave it so at the end */
 	char kernel_if[IF_NAMESIZE]; /* "" = none */
 	uint16_t dpdk_port;
-	uint16_t mtu;	 /* bytes of IP packet */
-	bool any_length; /* sends frames of any length (a file, a sink) */
-	uint32_t held;	 /* mbufs it took from the pool when it was started */
+	uint16_t mtu;	   /* bytes of IP packet */
+	bool any_length;   /* sends frames of any length (a file, a sink) */
+	bool link_unknown; /* what the driver says of the link may be wrong: taken for up */
+	uint32_t held;	   /* mbufs it took from the pool when it was started */
 };
 
 struct mos_ports {

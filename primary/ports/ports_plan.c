@@ -127,6 +127,8 @@ static int plan_vdev(struct mos_port *port, char *err, size_t err_len)
 {
 	if (is_driver(port->device, "net_pcap") || is_driver(port->device, "eth_pcap"))
 		return plan_pcap(port, err, err_len);
+	/* It asks for its interface by name, which fails once that moved to another namespace. */
+	port->link_unknown = is_driver(port->device, "net_tap");
 	port->any_length =
 		is_driver(port->device, "net_null") || is_driver(port->device, "net_ring");
 	return 0;

@@ -137,6 +137,10 @@ START_TEST(other_devices_go_through_as_they_are_written)
 	ck_assert_str_eq(ports.port[0].devargs, "net_memif0,role=client,id=3");
 	ck_assert(!ports.port[0].pci && !ports.port[0].lossless);
 
+	one_port(MOS_CONFIG_PORT_VDEV, "net_tap0", "net_tap0,iface=tap0");
+	ck_assert_int_eq(plan(), 0);
+	ck_assert(ports.port[0].link_unknown);
+
 	one_port(MOS_CONFIG_PORT_PCI, "0000:03:00.0", "0000:03:00.0");
 	ck_assert_int_eq(plan(), 0);
 	ck_assert(ports.port[0].pci);
