@@ -195,6 +195,8 @@ static void drain_ring(struct mos_primary *p, uint32_t shard, struct rte_ring *r
 {
 	void *obj;
 
+	/* A worker that hangs in a callback may have taken a burst, by moving the head alone. */
+	r->cons.head = r->cons.tail;
 	while (rte_ring_sc_dequeue(r, &obj) == 0)
 		rte_pktmbuf_free(mos_packet_reclaim(p, shard, obj));
 }
