@@ -316,6 +316,8 @@ void harness_stop_primary(void)
 
 	proc_signal(harness.primary, SIGINT);
 	status = proc_wait_end(harness.primary, READY_MS);
+	if (getenv("MOS_LOG") != NULL)
+		proc_save(harness.primary, getenv("MOS_LOG"));
 	proc_last_line(harness.primary, "mbuf audit:", line);
 	sscanf(line, "mos-primary: mbuf audit: %u of %u found", &found, &all);
 	expect(all > 0 && found == all, "the pool is not whole: %s", line);

@@ -75,7 +75,10 @@ struct proc *harness_launch_primary(void);
 /* The same, and wait until it is ready. */
 void harness_start_primary(void);
 
-/* End it with SIGINT: exit status 0, whole pool found, nothing left behind. Its log is kept. */
+/*
+ * End it with SIGINT: exit status 0, whole pool found, nothing left behind. What it printed stays
+ * for the calls below, and is appended to the file that the environment variable MOS_LOG names.
+ */
 void harness_stop_primary(void);
 
 /* Ask for its counters and wait for them. */

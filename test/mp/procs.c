@@ -251,6 +251,20 @@ void proc_dump(struct proc *p, const char *title)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void proc_save(struct proc *p, const char *path)
+{
+	FILE *f = fopen(path, "ae");
+
+	if (f == NULL) {
+		perror(path);
+		return;
+	}
+	pthread_mutex_lock(&p->lock);
+	fwrite(p->text, 1, p->len, f);
+	pthread_mutex_unlock(&p->lock);
+	fclose(f);
+}
+
 /* ---- end ---- */
 
 void proc_signal(struct proc *p, int sig)

@@ -59,6 +59,9 @@ bool proc_last_line(struct proc *p, const char *text, char line[static LINE_LEN]
 /* Print the last bytes of its output to stderr, for the reader of a failed test. */
 void proc_dump(struct proc *p, const char *title);
 
+/* Append all its output to a file. */
+void proc_save(struct proc *p, const char *path);
+
 /* Kill it if it still runs, reap it, and free. NULL is allowed. */
 void proc_free(struct proc *p);
 
