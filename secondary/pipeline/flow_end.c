@@ -71,25 +71,31 @@ static bool is_over(const struct mos_ctx *c, const struct mos_flow *f)
 	return (int32_t)(c->now_ms - mos_flow_deadline_ms(c, f)) >= 0;
 }
 
+bool mos_flow_end_if_over(struct mos_ctx *c, uint32_t flow)
+{
+	const struct mos_flow *f = mos_flow_at(&c->flows, flow);
+
+	if (mos_likely(!is_over(c, f)))
+		return false;
+	mos_ledger_flow(&c->shard->ledger, flow);
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_EXPIRED, 1);
+	mos_flow_end(c, flow, first_half(f));
+	return true;
+}
+
 void mos_flow_expire(struct mos_ctx *c)
 {
 	struct mos_ledger *ledger = &c->shard->ledger;
 
 	for (unsigned i = 0; i < EXPIRE_MAX; i++) {
 		uint32_t flow = mos_flow_timer_expire(&c->flow_timer, c->now_ms);
-		const struct mos_flow *f;
 
 		if (flow == MOS_FLOW_NONE)
 			break;
-		f = mos_flow_at(&c->flows, flow);
-		if (!is_over(c, f)) {
-			mos_flow_timer_arm(&c->flow_timer, flow, mos_flow_deadline_ms(c, f));
-			continue;
-		}
-		mos_ledger_flow(ledger, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
-		mos_counter_add(&c->shard->counters, MOS_CTR_W_EXPIRED, 1);
-		mos_flow_end(c, flow, first_half(f));
+		if (!mos_flow_end_if_over(c, flow))
+			mos_flow_timer_arm(&c->flow_timer, flow,
+					   mos_flow_deadline_ms(c, mos_flow_at(&c->flows, flow)));
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
 		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a timer's death is not this flow's */
 	}

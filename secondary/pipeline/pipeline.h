@@ -35,6 +35,12 @@ enum mos_end_cause {
  */
 void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
 
+/*
+ * End a flow whose time is over by the stack clock. Returns whether it was. Also asked for each
+ * segment: with clock = packet the clock moves within a burst, and the timer looks only after it.
+ */
+bool mos_flow_end_if_over(struct mos_ctx *c, uint32_t flow);
+
 /* Look at flows whose timer entry came due: end them or arm them again. Bounded work per call. */
 void mos_flow_expire(struct mos_ctx *c);
 

@@ -118,7 +118,7 @@ static bool create_flow(struct mos_ctx *c, struct work *w)
 static bool find_flow(struct mos_ctx *c, struct work *w)
 {
 	w->flow = mos_flow_table_lookup(&c->flows, &w->key, w->meta->hash, &w->from);
-	if (w->flow != MOS_FLOW_NONE) {
+	if (w->flow != MOS_FLOW_NONE && !mos_flow_end_if_over(c, w->flow)) {
 		const struct mos_flow *f = mos_flow_at(&c->flows, w->flow);
 
 		if (mos_likely(!(w->seg.flags & MOS_TCP_SYN)) ||
