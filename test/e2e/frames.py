@@ -134,6 +134,11 @@ def sound():
     return {name: bytes(frame) for name, frame in frames.items()}
 
 
+def jumbo():
+    """A frame that no packet buffer of the usual size holds."""
+    return bytes(ether() / ip() / tcp(flags="A") / (b"J" * 8900))
+
+
 def _chain(count):
     chain = IPv6ExtHdrDestOpt()
     for _ in range(count - 1):
@@ -141,17 +146,21 @@ def _chain(count):
     return chain
 
 
+def checksum(data):
+    """The Internet checksum (RFC 1071)."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack(">H", ~total & 0xFFFF)
+
+
 def ip4_checksum(frame, at=L2):
     """The frame with a right IPv4 header checksum, if it has a header."""
-    words = (frame[at] & 15) * 2
-    if len(frame) < at + words * 2 or words < 10:
+    head = frame[at:at + (frame[at] & 15) * 4]
+    if len(head) < 20 or len(head) < (frame[at] & 15) * 4:
         return frame
-    head = bytearray(frame[at:at + words * 2])
-    head[10:12] = b"\0\0"
-    total = sum(struct.unpack(f">{words}H", head))
-    total = (total & 0xFFFF) + (total >> 16)
-    total = ~(total + (total >> 16)) & 0xFFFF
-    return frame[:at + 10] + struct.pack(">H", total) + frame[at + 12:]
+    return frame[:at + 10] + checksum(head[:10] + b"\0\0" + head[12:]) + frame[at + 12:]
 
 
 def _with(frame, at, *values):
