@@ -14,6 +14,15 @@
  */
 #define MOS_SEQ_PLAUSIBLE (1u << 30)
 
+/*
+ * mos_half.flags, private here: its irs is a guess, since the SYN/ACK it must have received was
+ * missed. Should the SYN/ACK come after all, it counts, and whoever made us guess was lying.
+ */
+enum { MOS_HALF_GUESSED = 1 << 7 };
+static_assert((MOS_HALF_GUESSED &
+	       (MOS_HALF_ISS | MOS_HALF_FIN | MOS_HALF_WSCALE | MOS_HALF_RCVD)) == 0,
+	      "a bit of its own");
+
 /* Not farther from base than MOS_SEQ_PLAUSIBLE, either way. */
 static inline bool mos_seq_plausible(uint32_t seq, uint32_t base)
 {

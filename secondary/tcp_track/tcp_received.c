@@ -60,8 +60,14 @@ static unsigned take_payload(struct mos_flow *f, int side, const struct mos_tcp_
 	return bits;
 }
 
-static unsigned fin_acked(struct mos_flow *f, int side)
+/* mos_tcp_sent has moved the sender's rcv_nxt, if it found the ACK number plausible. */
+static unsigned take_ack(struct mos_flow *f, int side, uint32_t ack)
 {
+	const struct mos_half *h = &f->half[side], *from = &f->half[!side];
+
+	if (!(h->flags & MOS_HALF_FIN) || ack != h->fin_seq + 1 ||
+	    mos_seq_leq(from->rcv_nxt, h->fin_seq))
+		return 0;
 	switch (f->state[side]) {
 	case MOS_TCPS_FIN_WAIT_1: return mos_tcp_enter(f, side, MOS_TCPS_FIN_WAIT_2);
 	case MOS_TCPS_CLOSING: return mos_tcp_enter(f, side, MOS_TCPS_TIME_WAIT);
@@ -103,7 +109,12 @@ static unsigned received_syn(struct mos_flow *f, int side, const struct mos_tcp_
 		if (has_ack && mos_half_acked(h, seg->ack))
 			return mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
 		return MOS_TRACK_REXMIT;
-	default: return MOS_TRACK_REXMIT;
+	default:
+		h->flags &= (uint8_t)~MOS_HALF_GUESSED;
+		if (seg->seq == h->irs)
+			return MOS_TRACK_REXMIT;
+		mos_half_open_receive(h, seg->seq); /* only a guess gives way */
+		return 0;
 	}
 }
 
@@ -120,9 +131,10 @@ static unsigned received_plain(struct mos_flow *f, int side, const struct mos_tc
 	if (!(h->flags & MOS_HALF_RCVD) || !(h->flags & MOS_HALF_ISS))
 		return 0;
 	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_RCVD))
-		bits |= mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
-	if ((h->flags & MOS_HALF_FIN) && seg->ack == h->fin_seq + 1)
-		bits |= fin_acked(f, side);
+		bits |= mos_tcp_enter(f, side,
+				      h->flags & MOS_HALF_FIN ? MOS_TCPS_FIN_WAIT_1
+							      : MOS_TCPS_ESTABLISHED);
+	bits |= take_ack(f, side, seg->ack);
 	if (seen_before(h, from, seg))
 		bits |= MOS_TRACK_REXMIT;
 	return bits | take_payload(f, side, seg);

@@ -39,8 +39,10 @@ static void note_opts(struct mos_half *h, const struct mos_tcp_opts *o)
 /* A SYN that nobody has accepted yet counts as sent last: its number may differ from an earlier. */
 static void note_iss(struct mos_half *h, const struct mos_tcp_seg *seg)
 {
-	if (!(h->flags & MOS_HALF_ISS) || h->iss != seg->seq)
+	if (!(h->flags & MOS_HALF_ISS) || h->iss != seg->seq) {
 		h->snd_nxt = seg->seq + 1;
+		h->flags &= (uint8_t)~MOS_HALF_FIN;
+	}
 	h->iss = seg->seq;
 	h->flags |= MOS_HALF_ISS;
 	raise_snd_nxt(h, mos_seg_end(seg));
@@ -67,9 +69,46 @@ static unsigned take_own_ack(struct mos_flow *f, int side, uint32_t ack)
 }
 
 /*
- * A half in SYN_SENT sends a plain ACK: it has received a SYN/ACK that the monitor missed. If the
- * monitor never saw that SYN/ACK, the peer's iss follows from the first ACK, and a client that
- * offered window scaling is taken to have been offered as much. False: the numbers do not fit.
+ * The monitor missed the SYN or SYN/ACK of a half. What is not known of it is taken to be as its
+ * peer's: that window scaling was offered, and which.
+ */
+static void guess_iss(struct mos_half *h, const struct mos_half *peer, uint32_t iss)
+{
+	h->iss = iss;
+	if (h->flags & MOS_HALF_ISS)
+		return;
+	h->snd_nxt = iss + 1;
+	h->wscale = peer->wscale;
+	h->rcv_wnd = UINT16_MAX;
+	h->flags |= MOS_HALF_ISS | (peer->flags & MOS_HALF_WSCALE);
+}
+
+/*
+ * A half in SYN_RCVD sends what only follows a SYN/ACK. Nothing of it counts before the peer says
+ * that it got the SYN/ACK (the server might have sent none, and its peer drops this), but where
+ * the half stands, and its FIN, is remembered: it may be the last that is heard of it.
+ */
+static void sent_before_syn(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side], *peer = &f->half[!side];
+
+	if (f->state[side] != MOS_TCPS_SYN_RCVD || !mos_half_acked(peer, seg->ack))
+		return;
+	if (!(h->flags & MOS_HALF_ISS))
+		guess_iss(h, peer, seg->seq - 1);
+	if (!mos_seq_plausible(seg->seq, h->snd_nxt))
+		return;
+	raise_snd_nxt(h, mos_seg_end(seg));
+	if (seg->flags & MOS_TCP_FIN) {
+		h->fin_seq = mos_seg_end(seg);
+		h->flags |= MOS_HALF_FIN;
+		raise_snd_nxt(h, h->fin_seq + 1);
+	}
+}
+
+/*
+ * A half in SYN_SENT sends a plain ACK: it has received a SYN/ACK that the monitor missed, and the
+ * ACK number is the best there is to tell the peer's iss. False: that cannot be.
  */
 static bool join_handshake(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
 {
@@ -77,16 +116,14 @@ static bool join_handshake(struct mos_flow *f, int side, const struct mos_tcp_se
 
 	if (!(h->flags & MOS_HALF_ISS) || mos_seq_leq(seg->seq, h->iss))
 		return false;
-	if (!(peer->flags & MOS_HALF_ISS)) {
-		peer->iss = seg->ack - 1;
-		peer->snd_nxt = seg->ack;
-		peer->wscale = h->wscale;
-		peer->rcv_wnd = UINT16_MAX;
-		peer->flags |= MOS_HALF_ISS | (h->flags & MOS_HALF_WSCALE);
-	}
 	if (!mos_half_acked(peer, seg->ack))
-		return false;
+		guess_iss(peer, h, seg->ack - 1);
+	if (mos_seq_gt(seg->ack, peer->snd_nxt)) {
+		peer->snd_nxt = seg->ack;
+		peer->flags &= (uint8_t)~MOS_HALF_FIN; /* it was not the end */
+	}
 	mos_half_open_receive(h, peer->iss);
+	h->flags |= MOS_HALF_GUESSED;
 	return true;
 }
 
@@ -120,7 +157,10 @@ static unsigned sent_syn(struct mos_flow *f, int side, const struct mos_tcp_seg 
 		note_iss(&f->half[side], seg);
 		note_window(f, side, seg);
 		return has_ack ? take_own_ack(f, side, seg->ack) : 0;
-	default: return 0;
+	default:
+		if (f->half[!side].flags & MOS_HALF_GUESSED)
+			note_iss(&f->half[side], seg);
+		return 0;
 	}
 }
 
@@ -160,8 +200,12 @@ static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_se
 		return 0;
 	if (!mos_tcp_accepts(f, !side, seg))
 		return MOS_TRACK_BOGUS;
-	if (!(h->flags & MOS_HALF_ISS) || !(f->half[!side].flags & MOS_HALF_RCVD))
-		return 0; /* its SYN was missed: the peer's next ACK will tell where it stands */
+	if (mos_unlikely(!(f->half[!side].flags & MOS_HALF_RCVD))) {
+		sent_before_syn(f, side, seg);
+		return 0;
+	}
+	if (!(h->flags & MOS_HALF_ISS))
+		return 0;
 	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_SENT)) {
 		if (!join_handshake(f, side, seg))
 			return MOS_TRACK_BOGUS;

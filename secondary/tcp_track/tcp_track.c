@@ -14,7 +14,10 @@ static bool rst_accepted(const struct mos_flow *f, int to, const struct mos_tcp_
 	return (h->flags & MOS_HALF_RCVD) && seg->seq - h->rcv_nxt + h->rcv_wnd <= 2 * h->rcv_wnd;
 }
 
-/* Once a SYN was received, only that one again; any other is answered by a challenge ACK. */
+/*
+ * Once a SYN was received, only that one again; any other is answered by a challenge ACK. A SYN/ACK
+ * that puts a guess right is told from a forged one by its ACK number.
+ */
 static bool syn_accepted(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
 {
 	const struct mos_half *h = &f->half[to];
@@ -24,10 +27,17 @@ static bool syn_accepted(const struct mos_flow *f, int to, const struct mos_tcp_
 	case MOS_TCPS_CLOSED: return false;
 	case MOS_TCPS_LISTEN: return !has_ack;
 	case MOS_TCPS_SYN_SENT: return !has_ack || mos_half_acked(h, seg->ack);
-	case MOS_TCPS_SYN_RCVD:
-		return seg->seq == h->irs && (!has_ack || mos_half_acked(h, seg->ack));
-	default: return (h->flags & MOS_HALF_RCVD) && seg->seq == h->irs;
+	case MOS_TCPS_SYN_RCVD: /* with ACK it ends a simultaneous open: its sender has our SYN */
+		return seg->seq == h->irs && (!has_ack || (f->state[!to] != MOS_TCPS_SYN_SENT &&
+							   mos_half_acked(h, seg->ack)));
+	case MOS_TCPS_ESTABLISHED:
+		if ((h->flags & MOS_HALF_GUESSED) && has_ack && seg->ack == h->iss + 1 &&
+		    f->state[!to] <= MOS_TCPS_ESTABLISHED)
+			return true;
+		break;
+	default: break;
 	}
+	return (h->flags & MOS_HALF_RCVD) && seg->seq == h->irs;
 }
 
 /* Of data only what is out of all reason: a buffer knows better what lies in the window. */
@@ -41,8 +51,10 @@ static bool plain_accepted(const struct mos_flow *f, int to, const struct mos_tc
 		return false;
 	if (mos_likely(f->state[to] != MOS_TCPS_SYN_RCVD))
 		return true;
-	return mos_seq_gt(seg->seq, h->irs) &&
-	       (!(h->flags & MOS_HALF_ISS) || mos_half_acked(h, seg->ack));
+	if (!mos_seq_gt(seg->seq, h->irs))
+		return false;
+	return f->state[!to] == MOS_TCPS_SYN_SENT || !(h->flags & MOS_HALF_ISS) ||
+	       mos_half_acked(h, seg->ack);
 }
 
 bool mos_tcp_accepts(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
@@ -100,13 +112,11 @@ bool mos_tcp_syn_is_new(const struct mos_flow *f, int side, const struct mos_tcp
 	if (f->state[side] == MOS_TCPS_CLOSED || f->state[!side] == MOS_TCPS_CLOSED)
 		return true;
 	if (f->state[side] == MOS_TCPS_TIME_WAIT || f->state[!side] == MOS_TCPS_TIME_WAIT)
-		return !repeated;	  /* an old duplicate is answered by an ACK */
-	if (!(to->flags & MOS_HALF_RCVD)) /* the first one, or it meets the peer's SYN */
-		return (from->flags & MOS_HALF_ISS) && seg->seq != from->iss;
-	if (repeated)
-		return false;
+		return !repeated; /* an old duplicate is answered by an ACK */
 	if (f->state[side] == MOS_TCPS_SYN_SENT)
-		return true; /* it gave up on the old number */
+		return seg->seq != from->iss;	      /* it gave up on the old number */
+	if (repeated || !(to->flags & MOS_HALF_RCVD)) /* again, or it meets the peer's SYN */
+		return false;
 	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(seg->seq, from->fin_seq))
 		return true; /* it has nothing left to send on the old one */
 	return seg->seq - to->rcv_nxt > to->rcv_wnd;

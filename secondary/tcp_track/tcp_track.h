@@ -6,20 +6,17 @@
  * caller runs the SND hook, after the second the RCV hook. Each update looks at both halves, so
  * call both for every segment, also when nobody listens to the events of one side.
  *
- *            sent SYN              received SYN
- *   LISTEN -----------> SYN_SENT   LISTEN -------> SYN_RCVD
- *                          | received SYN+ACK         | received ACK of its SYN
- *                          v                          v
- *                     ESTABLISHED <-------------------+
- *          sent FIN   |         |  peer's FIN in order
- *                     v         v
- *            FIN_WAIT_1         CLOSE_WAIT ---- sent FIN ----+
- *   FIN acked |       \ peer's FIN     \                    | it acks the peer's FIN
- *             v        v               v it does not         v
- *         FIN_WAIT_2   CLOSING <-------+                  LAST_ACK
- *   peer's FIN \       | FIN acked                          | FIN acked
- *               v      v                                     v
- *               TIME_WAIT        any -- RST accepted --> CLOSED
+ *   a half in    that sent            that received
+ *   LISTEN       SYN > SYN_SENT       SYN > SYN_RCVD
+ *   SYN_SENT                          SYN and ACK of its own > ESTABLISHED, SYN > SYN_RCVD
+ *   SYN_RCVD     FIN > FIN_WAIT_1     ACK of its SYN > ESTABLISHED
+ *   ESTABLISHED  FIN > FIN_WAIT_1     FIN in order > CLOSE_WAIT
+ *   FIN_WAIT_1                        ACK of its FIN > FIN_WAIT_2, FIN in order > CLOSING
+ *   FIN_WAIT_2                        FIN in order > TIME_WAIT
+ *   CLOSE_WAIT   FIN with an ACK of the peer's > LAST_ACK, without (they crossed) > CLOSING
+ *   CLOSING                           ACK of its FIN > TIME_WAIT
+ *   LAST_ACK                          ACK of its FIN > CLOSED
+ *   any          RST > CLOSED         RST > CLOSED
  *
  * What a real receiver would refuse changes neither half and is MOS_TRACK_BOGUS: else anybody could
  * make the monitor believe what the ends do not (RFC 5961). Refused are
@@ -30,12 +27,16 @@
  *
  * No buffer is kept. rcv_nxt moves with in-order payload and with the receiver's own ACKs: they
  * prove delivery of what the monitor did not see in order. So a lost, reordered or unmonitored
- * frame delays a transition but does not lose it: a FIN that comes before missing data is
- * remembered by its number, a missed SYN/ACK is inferred from the client's ACK (the server's iss
- * then is ack - 1, its window scale taken to be the client's), a missed handshake ACK from any
- * later one, and an ACK beyond snd_nxt raises snd_nxt. A FIN of which no copy was seen is the
- * exception: its sender stays where it was until the flow times out. rcv_nxt and snd_nxt never move
- * backwards.
+ * frame delays a transition but does not lose it:
+ *   - a FIN that comes before missing data is remembered by its number;
+ *   - a missed SYN/ACK is inferred from the client's next ACK: the server's iss is then ack - 1, if
+ *     the server was not heard meanwhile, its window scale the client's. If the SYN/ACK comes
+ *     after all, it counts: somebody forged that ACK;
+ *   - a missed handshake ACK is made up by any later one;
+ *   - an ACK beyond snd_nxt tells of segments that the monitor missed, and raises it.
+ * Not made up are a FIN of which no copy was seen, or that was refused since its ACK number lay
+ * beyond what was seen in the handshake: its sender stays where it was until the flow times out.
+ * But for a SYN/ACK that puts a guess right, rcv_nxt and snd_nxt never move backwards.
  *
  * Decisions: a SYN's payload counts from seq + 1 and is received when the SYN/ACK acknowledges it.
  * A FIN flag on a SYN is ignored. A keep-alive probe without a byte raises nothing, one with a byte

@@ -7,7 +7,8 @@
 
 #include "secondary/tcp_track/tcp_script.h"
 
-/* clang-format off: rows are aligned */
+/* Rows are aligned by hand. */
+/* clang-format off */
 
 #define CLOSE_WITH(who, seq) {who, "R", seq, 0, 0, 0, "S", "S", CL, CL}
 #define FIN      {'c', "FA", 1, 1, 0, WND, "S", "S", F1, CW}

@@ -7,7 +7,8 @@
 
 #include "secondary/tcp_track/tcp_script.h"
 
-/* clang-format off: rows are aligned */
+/* Rows are aligned by hand. */
+/* clang-format off */
 
 START_TEST(handshake_establishes_both)
 {
