@@ -18,6 +18,7 @@
 #include "primary/eal/eal_primary.h"
 #include "primary/memory/memory.h"
 #include "primary/ports/ports.h"
+#include "primary/report/report.h"
 #include "primary/run_dir/run_dir.h"
 #include "primary/shard_map/shard_map.h"
 #include "primary/supervisor/supervisor.h"
@@ -83,38 +84,44 @@ static void catch_signals(struct mos_primary *p)
 
 /* ---- reports ---- */
 
-static void say(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-static void say(FILE *out, const char *fmt, ...)
+static void complain(const char *fmt, ...)
 {
 	va_list args;
 
-	fputs("mos-primary: ", out);
+	fputs("mos-primary: ", stderr);
 	va_start(args, fmt);
-	vfprintf(out, fmt, args);
+	vfprintf(stderr, fmt, args);
 	va_end(args);
-	fputc('\n', out);
-	fflush(out);
+	fputc('\n', stderr);
 }
 
 static void print_counters(const struct system *s)
 {
 	const struct mos_root *root = s->primary.root;
 	struct mos_counters sum = {0};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
 
+	if (out == NULL)
+		return;
 	mos_counters_add_to(&sum, &root->io);
 	mos_counters_add_to(&sum, &root->supervisor);
 	for (uint32_t i = 0; i < root->shard_count; i++)
 		mos_counters_add_to(&sum, &root->shard[i]->counters);
-	say(stdout, "counters:");
-	mos_counters_print(stdout, &sum, "  ");
-	mos_ports_print(stdout, &s->ports);
-	fflush(stdout);
+	mos_counters_print(out, &sum, "  ");
+	mos_ports_print(out, &s->ports);
+	fclose(out);
+	mos_report("counters:");
+	mos_report_text(text, len);
+	free(text);
 }
 
 static void say_audit(const struct mos_primary *p, uint32_t lost)
 {
-	say(stdout, "mbuf audit: %u of %u found", p->pool_size - lost, p->pool_size);
+	mos_report("mbuf audit: %u of %u found", p->pool_size - lost, p->pool_size);
 }
 
 /* ---- begin ---- */
@@ -187,10 +194,10 @@ static void warn_of_links(const struct system *s)
 		if (s->primary.root->port[i].link_up)
 			continue;
 		if (port->kernel_if[0] != '\0')
-			say(stderr, "port %s has no link yet; `ip link set %s up`, and its peer",
-			    port->name, port->kernel_if);
+			complain("port %s has no link yet; `ip link set %s up`, and its peer",
+				 port->name, port->kernel_if);
 		else
-			say(stderr, "port %s has no link yet", port->name);
+			complain("port %s has no link yet", port->name);
 	}
 }
 
@@ -219,8 +226,8 @@ static int begin(struct system *s)
 	if (rc < 0)
 		return rc;
 	warn_of_links(s);
-	say(stdout, "ready (prefix %s, %u shards, %u ports)", p->cfg.prefix, p->root->shard_count,
-	    p->root->port_count);
+	mos_report("ready (prefix %s, %u shards, %u ports)", p->cfg.prefix, p->root->shard_count,
+		   p->root->port_count);
 	return 0;
 }
 
@@ -243,7 +250,7 @@ static void run(struct system *s)
 			print_counters(s);
 			say_audit(p, mos_mbuf_audit(p));
 		} else if (event == MOS_DISPATCH_END_OF_FILE) {
-			say(stdout, "end of file: all packets processed");
+			mos_report("end of file: all packets processed");
 			ending = p->cfg.end_of_file == MOS_CONFIG_EOF_STOP;
 		}
 	}
@@ -264,7 +271,7 @@ static bool audit_at_end(const struct system *s)
 
 	say_audit(p, lost);
 	if (lost > 0 && lost <= s->ports.kept)
-		say(stdout, "the others were kept by drivers of ports");
+		mos_report("the others were kept by drivers of ports");
 	return lost <= s->ports.kept;
 }
 
@@ -278,12 +285,13 @@ static bool finish(struct system *s)
 		mos_supervisor_stop(s->supervisor, p->stop >= 2 ? 0 : GRACE_PROCESS_MS);
 	if (s->dispatch != NULL)
 		mos_dispatch_destroy(s->dispatch);
+	if (s->has_memory)
+		mos_memory_drain(p);
 	if (s->supervisor != NULL)
 		print_counters(s);
 	if (s->has_ports)
 		mos_ports_stop(&s->ports);
 	if (s->has_memory) {
-		mos_memory_drain(p);
 		whole = s->supervisor == NULL || audit_at_end(s);
 		mos_memory_delete(p);
 	}
@@ -315,13 +323,12 @@ static int check(struct system *s)
 	const struct mos_config *cfg = &s->primary.cfg;
 
 	if (mos_memory_plan(&s->memory, cfg, s->err, sizeof(s->err)) < 0) {
-		say(stderr, "%s", s->err);
+		complain("%s", s->err);
 		return EXIT_FAILURE;
 	}
-	say(stdout,
-	    "configuration is good (prefix %s, %d shards, %u ports, %u packets, %u MB of "
-	    "hugepages)",
-	    cfg->prefix, cfg->workers, cfg->port_count, s->memory.mbufs, s->memory.huge_mb);
+	mos_report("configuration is good (prefix %s, %d shards, %u ports, %u packets, %u MB of "
+		   "hugepages)",
+		   cfg->prefix, cfg->workers, cfg->port_count, s->memory.mbufs, s->memory.huge_mb);
 	return EXIT_SUCCESS;
 }
 
@@ -330,14 +337,14 @@ static int serve(struct system *s)
 	int status = EXIT_SUCCESS;
 
 	if (geteuid() != 0) {
-		say(stderr, "needs root for hugepages and ports; run it with sudo");
+		complain("needs root for hugepages and ports; run it with sudo");
 		return EXIT_FAILURE;
 	}
 	s->primary.wake_fd = -1;
 	s->run_dir.lock_fd = -1;
 	catch_signals(&s->primary);
 	if (begin(s) < 0) {
-		say(stderr, "%s", s->err);
+		complain("%s", s->err);
 		status = EXIT_FAILURE;
 	} else {
 		run(s);
@@ -375,7 +382,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (mos_config_load(&s.primary.cfg, file, s.err, sizeof(s.err)) < 0) {
-		say(stderr, "%s", s.err);
+		complain("%s", s.err);
 		return EXIT_FAILURE;
 	}
 	return only_check ? check(&s) : serve(&s);

@@ -191,23 +191,30 @@ int mos_memory_fill_blanks(struct mos_primary *p)
 	return 0;
 }
 
-static void drain_ring(struct mos_primary *p, uint32_t shard, struct rte_ring *r)
+static uint32_t drain_ring(struct mos_primary *p, uint32_t shard, struct rte_ring *r)
 {
+	uint32_t drained = 0;
 	void *obj;
 
 	/* A worker that hangs in a callback may have taken a burst, by moving the head alone. */
 	r->cons.head = r->cons.tail;
-	while (rte_ring_sc_dequeue(r, &obj) == 0)
+	while (rte_ring_sc_dequeue(r, &obj) == 0) {
 		rte_pktmbuf_free(mos_packet_reclaim(p, shard, obj));
+		drained++;
+	}
+	return drained;
 }
 
 void mos_memory_drain(struct mos_primary *p)
 {
+	uint32_t packets = 0;
+
 	for (uint32_t i = 0; i < p->root->shard_count; i++) {
-		drain_ring(p, i, p->root->shard[i]->rx);
-		drain_ring(p, i, p->root->shard[i]->tx);
+		packets += drain_ring(p, i, p->root->shard[i]->rx);
+		packets += drain_ring(p, i, p->root->shard[i]->tx);
 		drain_ring(p, i, p->root->shard[i]->blank);
 	}
+	mos_counter_add(&p->root->io, MOS_CTR_DROP_AT_STOP, packets);
 }
 
 void mos_memory_delete(struct mos_primary *p)

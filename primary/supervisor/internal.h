@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "primary/report/report.h"
 #include "primary/topology.h"
 #include "shared/control/control_msg.h"
 
@@ -66,9 +67,6 @@ struct mos_supervisor {
 };
 
 uint64_t mos_sup_now_ns(void);
-
-/* Print one line of the log: "mos-primary: ...". */
-void mos_sup_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- workers.c ---- */
 void mos_sup_accept(struct mos_supervisor *s);

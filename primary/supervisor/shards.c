@@ -93,10 +93,10 @@ static void report_service(struct mos_supervisor *s, uint32_t i, const struct wo
 	struct shard_watch *watch = &s->watch[i];
 	uint64_t ns = mos_sup_now_ns() - watch->unserved_ns;
 
-	mos_sup_log("shard %u: served by pid %d", i, (int)w->pid);
+	mos_report("shard %u: served by pid %d", i, (int)w->pid);
 	if (watch->was_served)
-		mos_sup_log("shard %u: without a worker for %" PRIu64 ".%03" PRIu64 " ms", i,
-			    ns / 1000000, ns / 1000 % 1000);
+		mos_report("shard %u: without a worker for %" PRIu64 ".%03" PRIu64 " ms", i,
+			   ns / 1000000, ns / 1000 % 1000);
 	watch->was_served = true;
 }
 
@@ -134,6 +134,17 @@ static bool is_holder(const struct mos_lease *l, const struct worker *w)
 	return l->pid == w->pid && l->start_time == w->start_time;
 }
 
+/* The holder has put everything down: the shard is free. */
+static void take_back(struct mos_supervisor *s, uint32_t i)
+{
+	struct mos_lease *lease = &shard_at(s, i)->lease;
+	int pid = lease->pid;
+
+	withdraw(s, i);
+	mos_lease_release(lease);
+	mos_report("shard %u: pid %d gave it back", i, pid);
+}
+
 void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m,
 		     struct mos_ctl_msg *answer)
 {
@@ -146,15 +157,14 @@ void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mo
 		return;
 	}
 	lease = &shard_at(s, m->shard)->lease;
-	if (!is_holder(lease, w) || lease->epoch != m->epoch ||
-	    mos_lease_state(lease) != MOS_LEASE_YIELDING) {
+	if (is_holder(lease, w) && lease->epoch == m->epoch &&
+	    mos_lease_state(lease) == MOS_LEASE_YIELDING) {
+		take_back(s, m->shard);
+	} else if (lease->epoch != m->epoch || mos_lease_state(lease) != MOS_LEASE_FREE) {
 		snprintf(answer->text, sizeof(answer->text), "shard %u is not yours to release",
 			 m->shard);
 		return;
 	}
-	withdraw(s, m->shard);
-	mos_lease_release(lease);
-	mos_sup_log("shard %u: pid %d gave it back", m->shard, (int)w->pid);
 	mos_ctl_init(answer, MOS_CTL_RELEASED);
 	answer->shard = m->shard;
 }
@@ -177,11 +187,11 @@ static void report_death(uint32_t i, int pid, const struct mos_crash_report *r)
 
 	if (r->flow != UINT32_MAX)
 		snprintf(flow, sizeof(flow), ", flow %u, strikes %u", r->flow, r->strikes);
-	mos_sup_log("shard %u: worker pid %d died: in hand %u, rescued %u, waiting %u, suspect %s, "
-		    "stage %s%s, recovered %u%s",
-		    i, pid, r->in_hand, r->rescued, r->waiting, r->suspect ? "yes" : "no",
-		    mos_ledger_stage_name(r->stage), flow, r->recovered,
-		    r->ledger_bad ? ", ledger damaged" : "");
+	mos_report("shard %u: worker pid %d died: in hand %u, rescued %u, waiting %u, suspect %s, "
+		   "stage %s%s, recovered %u%s",
+		   i, pid, r->in_hand, r->rescued, r->waiting, r->suspect ? "yes" : "no",
+		   mos_ledger_stage_name(r->stage), flow, r->recovered,
+		   r->ledger_bad ? ", ledger damaged" : "");
 }
 
 static void wait_for_room(const struct mos_shard *shard)
@@ -220,10 +230,10 @@ static void end_hold(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	    now - s->watch[i].unserved_ns < hold_ns)
 		return;
 	if (mos_shard_map_set(i, MOS_SERVICE_UNSERVED) == 0)
-		mos_sup_log("shard %u: no worker within %d ms; packets are %s", i,
-			    s->p->cfg.fail_hold_ms,
-			    s->p->cfg.fail_policy == MOS_CONFIG_FAIL_OPEN ? "forwarded unmonitored"
-									  : "dropped");
+		mos_report("shard %u: no worker within %d ms; packets are %s", i,
+			   s->p->cfg.fail_hold_ms,
+			   s->p->cfg.fail_policy == MOS_CONFIG_FAIL_OPEN ? "forwarded unmonitored"
+									 : "dropped");
 }
 
 static void kill_holder(struct mos_supervisor *s, const struct mos_lease *l)
@@ -248,7 +258,7 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	watch->began |= beat != watch->beat;
 	if (beat != watch->beat || rte_ring_empty(shard->rx)) {
 		if (watch->stalled)
-			mos_sup_log("shard %u: pid %d goes on", i, shard->lease.pid);
+			mos_report("shard %u: pid %d goes on", i, shard->lease.pid);
 		watch->beat = beat;
 		watch->beat_ns = now;
 		watch->stalled = false;
@@ -260,17 +270,26 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	if (!watch->stalled && stood_ns >= stall_ns) {
 		watch->stalled = true;
 		mos_counter_add(&s->p->root->supervisor, MOS_CTR_STALLS, 1);
-		mos_sup_log(
+		mos_report(
 			"shard %u: pid %d makes no progress (stage %s, flow %d), %u packets wait",
 			i, shard->lease.pid, mos_ledger_stage_name(shard->ledger.stage),
 			(int)shard->ledger.flow, rte_ring_count(shard->rx));
 	}
 	if (kill_ns != 0 && stood_ns >= kill_ns) {
-		mos_sup_log("shard %u: pid %d is killed: no progress for %d ms (stall_kill)", i,
-			    shard->lease.pid, s->p->cfg.stall_kill_ms);
+		mos_report("shard %u: pid %d is killed: no progress for %d ms (stall_kill)", i,
+			   shard->lease.pid, s->p->cfg.stall_kill_ms);
 		kill_holder(s, &shard->lease);
 		watch->beat_ns = now; /* the pidfd tells when it is gone */
 	}
+}
+
+/* RELEASE follows at once; if its sender could not send it, the shard is taken back without. */
+#define RELEASE_NS UINT64_C(1000000000)
+
+static void await_release(struct mos_supervisor *s, uint32_t i, uint64_t now)
+{
+	if (now - s->watch[i].beat_ns >= RELEASE_NS)
+		take_back(s, i);
 }
 
 void mos_sup_tend_shards(struct mos_supervisor *s)
@@ -282,7 +301,7 @@ void mos_sup_tend_shards(struct mos_supervisor *s)
 		case MOS_LEASE_DEAD: repair(s, i); break;
 		case MOS_LEASE_HELD: look_for_stall(s, i, now); break;
 		case MOS_LEASE_FREE: end_hold(s, i, now); break;
-		case MOS_LEASE_YIELDING: break; /* RELEASE or the pidfd comes */
+		case MOS_LEASE_YIELDING: await_release(s, i, now); break;
 		}
 	}
 }

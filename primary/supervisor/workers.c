@@ -188,7 +188,7 @@ static void on_hello(struct worker *w, const struct mos_ctl_msg *m)
 		snprintf(text, sizeof(text),
 			 "primary has layout %016" PRIx64 ", application layout %016" PRIx64,
 			 ours.layout_hash, m->layout_hash);
-	mos_sup_log("pid %d refused: %s", (int)w->pid, text);
+	mos_report("pid %d refused: %s", (int)w->pid, text);
 	strcat(text, "; install both from one build and restart");
 	refuse(w->fd, EPROTO, text);
 	forget(w);
@@ -210,7 +210,7 @@ static void dispatch(struct mos_supervisor *s, struct worker *w, const struct mo
 		on_hello(w, m);
 	} else if (m->type == MOS_CTL_ATTACHED && w->state == WORKER_ATTACHING) {
 		enter(w, WORKER_ATTACHED);
-		mos_sup_log("worker pid %d attached (slot %u)", (int)w->pid, attach_slot(s, w));
+		mos_report("worker pid %d attached (slot %u)", (int)w->pid, attach_slot(s, w));
 	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED && is_ending(s)) {
 		refuse(w->fd, ESHUTDOWN, "the primary is stopping");
 	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED) {
@@ -242,7 +242,7 @@ static void on_close(struct worker *w)
 /* Its rte_eal_init has failed, and it lives on: it holds no lock, and may stay for all we care. */
 static void end_failed_attach(struct worker *w)
 {
-	mos_sup_log("worker pid %d gave up attaching", (int)w->pid);
+	mos_report("worker pid %d gave up attaching", (int)w->pid);
 	enter(w, WORKER_ATTACHED);
 }
 
@@ -275,8 +275,8 @@ void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
 	mos_sup_declare_dead(s, w);
 	if (attaching) {
 		freed = mos_eal_locks_mend();
-		mos_sup_log("worker pid %d died while attaching; locks freed: %d", (int)w->pid,
-			    freed);
+		mos_report("worker pid %d died while attaching; locks freed: %d", (int)w->pid,
+			   freed);
 	}
 	if (w->state >= WORKER_ATTACHING)
 		mos_eal_primary_sweep(s->p->cfg.prefix);
@@ -297,8 +297,8 @@ void mos_sup_tend_workers(struct mos_supervisor *s)
 			if (now - w->since_ns > GONE_NS)
 				end_failed_attach(w);
 		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > ATTACH_NS) {
-			mos_sup_log("worker pid %d is killed: attaching took over %d s",
-				    (int)w->pid, (int)(ATTACH_NS / 1000000000));
+			mos_report("worker pid %d is killed: attaching took over %d s", (int)w->pid,
+				   (int)(ATTACH_NS / 1000000000));
 			syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
 			w->since_ns = now; /* the pidfd tells when it is gone */
 		}
@@ -312,8 +312,8 @@ void mos_sup_close_all(struct mos_supervisor *s)
 		struct worker *w = &s->worker[i];
 
 		if (w->state == WORKER_ATTACHED)
-			mos_sup_log("worker pid %d is still alive; it has lost its primary",
-				    (int)w->pid);
+			mos_report("worker pid %d is still alive; it has lost its primary",
+				   (int)w->pid);
 		if (w->state != WORKER_FREE)
 			forget(w);
 	}

@@ -20,8 +20,10 @@ static _Atomic bool initialised;
 /* A second SIGINT within this time ends the contexts whatever the application's handler does. */
 #define INSIST_NS INT64_C(1000000000)
 
+/* For good: a context that is only being created ends too. */
 static void stop_all(void)
 {
+	atomic_store(&mos_worker.stopping, true);
 	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
 		atomic_store(&mos_worker.ctx[i].stop, true);
 }

@@ -276,7 +276,7 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	c->api.cpu = cpu;
 	c->creator = pthread_self();
 	c->thread = (pthread_t)0; /* an id may be given out again: to the caller, for one */
-	atomic_store(&c->stop, false);
+	atomic_store(&c->stop, atomic_load(&w->stopping));
 	atomic_store(&c->open, false);
 	c->now_ns = 0;
 	c->next_check_ns = 0;

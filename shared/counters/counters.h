@@ -17,62 +17,63 @@
  * Name, meaning. Rows are grouped by who counts them: the primary's I/O lcore, its supervisor,
  * and the worker of a shard.
  */
-#define MOS_COUNTERS(X)                                                                            \
-	/* primary, I/O lcore */                                                                   \
-	X(RX_PACKETS,           "frames received from ports")                                      \
-	X(RX_BYTES,             "bytes received from ports")                                       \
-	X(TX_PACKETS,           "frames given to ports")                                           \
-	X(TX_BYTES,             "bytes given to ports")                                            \
-	X(NON_IP_FORWARDED,     "frames without IP, forwarded untouched")                          \
-	X(TO_SHARD,             "packets handed to a worker's ring")                               \
-	X(FROM_SHARD,           "packets taken back from workers")                                 \
-	X(UNMONITORED_RING,     "forwarded unmonitored: worker's ring full (fail open)")           \
-	X(UNMONITORED_NOWORKER, "forwarded unmonitored: shard without worker (fail open)")         \
-	X(DROP_RING_FULL,       "dropped: worker's ring full (fail closed)")                       \
-	X(DROP_NO_WORKER,       "dropped: shard without worker (fail closed)")                     \
-	X(DROP_TX_FULL,         "dropped: output port took no more")                               \
-	X(DROP_LINK_DOWN,       "dropped: output port has no link")                                \
-	X(DROP_TOO_LONG,        "dropped: longer than the output port's MTU")                      \
-	X(DROP_NO_PAIR,         "consumed: input port has no pair, or forward = 0")                \
-	X(DROP_BY_APP,          "dropped: the application's verdict")                              \
-	X(DROP_L2_SHORT,        "dropped: no whole Ethernet header")                               \
-	X(DROP_IP_VERSION,      "dropped: EtherType and IP version disagree")                      \
-	X(DROP_IP_HDR_LEN,      "dropped: IP header length")                                       \
-	X(DROP_IP_TOTAL_LEN,    "dropped: IP total length")                                        \
-	X(DROP_IP_CHECKSUM,     "dropped: IP header checksum")                                     \
-	X(DROP_IP6_EXT,         "dropped: IPv6 extension headers")                                 \
-	X(DROP_TCP_HDR_LEN,     "dropped: TCP header length")                                      \
-	X(GARBAGE,              "entries of a tx ring that were no sound packet of its worker")    \
-	/* primary, supervisor */                                                                  \
-	X(WORKER_DEATHS,        "workers that died while holding a shard")                         \
-	X(SUSPECT_FORWARDED,    "packets in hand at a death, forwarded (fail open)")               \
-	X(SUSPECT_DROPPED,      "packets in hand at a death, dropped (fail closed)")               \
-	X(RESCUED,              "finished packets of a dead worker, sent by the primary")          \
-	X(MBUFS_RECOVERED,      "mbufs a dead worker had lost, found by the audit")                \
-	X(STALLS,               "workers found without progress while packets waited")             \
-	/* worker */                                                                               \
-	X(W_PACKETS,            "packets processed")                                               \
-	X(W_BYTES,              "bytes of these")                                                  \
-	X(W_TCP,                "TCP segments of monitored flows")                                 \
-	X(W_ORPHANS,            "TCP segments without a flow")                                     \
-	X(W_OTHER_IP,           "IP packets that are no whole TCP segment")                        \
-	X(W_TCP_CHECKSUM,       "TCP segments with a wrong checksum: forwarded, no events")        \
-	X(W_TCP_BOGUS,          "segments their receiver would refuse (RST, handshake ACK)")       \
-	X(W_IPV6_IGNORED,       "TCP over IPv6 while ipv6 = 0: forwarded, raw sockets only")       \
-	X(W_PASSED_SUSPECT,     "segments of flows on which workers died too often: no events")    \
-	X(W_FLOWS_CREATED,      "flows created")                                                   \
-	X(W_FLOWS_ENDED,        "flows ended")                                                     \
-	X(W_FLOWS_ADOPTED,      "flows taken over from a predecessor")                             \
-	X(W_FLOWS_MENDED,       "torn flow records mended at adoption")                            \
-	X(W_FLOW_TABLE_FULL,    "flows not created: table full")                                   \
-	X(W_EXPIRED,            "flows ended by timeout")                                          \
-	X(W_TX_WAITS,           "rounds that waited for room in the tx ring")
+#define MOS_COUNTERS(X)                                                                     \
+	/* primary, I/O lcore */                                                            \
+	X(RX_PACKETS, "frames received from ports")                                         \
+	X(RX_BYTES, "bytes received from ports")                                            \
+	X(TX_PACKETS, "frames given to ports")                                              \
+	X(TX_BYTES, "bytes given to ports")                                                 \
+	X(NON_IP_FORWARDED, "frames without IP, forwarded untouched")                       \
+	X(TO_SHARD, "packets handed to a worker's ring")                                    \
+	X(FROM_SHARD, "packets taken back from workers")                                    \
+	X(UNMONITORED_RING, "forwarded unmonitored: worker's ring full (fail open)")        \
+	X(UNMONITORED_NOWORKER, "forwarded unmonitored: shard without worker (fail open)")  \
+	X(DROP_RING_FULL, "dropped: worker's ring full (fail closed)")                      \
+	X(DROP_NO_WORKER, "dropped: shard without worker (fail closed)")                    \
+	X(DROP_TX_FULL, "dropped: output port took no more")                                \
+	X(DROP_LINK_DOWN, "dropped: output port has no link")                               \
+	X(DROP_TOO_LONG, "dropped: longer than the output port's MTU")                      \
+	X(DROP_NO_PAIR, "consumed: input port has no pair, or forward = 0")                 \
+	X(DROP_BY_APP, "dropped: the application's verdict")                                \
+	X(DROP_AT_STOP, "dropped: still with a worker or in its ring at the end")           \
+	X(DROP_L2_SHORT, "dropped: no whole Ethernet header")                               \
+	X(DROP_IP_VERSION, "dropped: EtherType and IP version disagree")                    \
+	X(DROP_IP_HDR_LEN, "dropped: IP header length")                                     \
+	X(DROP_IP_TOTAL_LEN, "dropped: IP total length")                                    \
+	X(DROP_IP_CHECKSUM, "dropped: IP header checksum")                                  \
+	X(DROP_IP6_EXT, "dropped: IPv6 extension headers")                                  \
+	X(DROP_TCP_HDR_LEN, "dropped: TCP header length")                                   \
+	X(GARBAGE, "entries of a tx ring that were no sound packet of its worker")          \
+	/* primary, supervisor */                                                           \
+	X(WORKER_DEATHS, "workers that died while holding a shard")                         \
+	X(SUSPECT_FORWARDED, "packets in hand at a death, forwarded (fail open)")           \
+	X(SUSPECT_DROPPED, "packets in hand at a death, dropped (fail closed)")             \
+	X(RESCUED, "finished packets of a dead worker, sent by the primary")                \
+	X(MBUFS_RECOVERED, "mbufs a dead worker had lost, found by the audit")              \
+	X(STALLS, "workers found without progress while packets waited")                    \
+	/* worker */                                                                        \
+	X(W_PACKETS, "packets processed")                                                   \
+	X(W_BYTES, "bytes of these")                                                        \
+	X(W_TCP, "TCP segments of monitored flows")                                         \
+	X(W_ORPHANS, "TCP segments without a flow")                                         \
+	X(W_OTHER_IP, "IP packets that are no whole TCP segment")                           \
+	X(W_TCP_CHECKSUM, "TCP segments with a wrong checksum: forwarded, no events")       \
+	X(W_TCP_BOGUS, "segments their receiver would refuse (RST, handshake ACK)")         \
+	X(W_IPV6_IGNORED, "TCP over IPv6 while ipv6 = 0: forwarded, raw sockets only")      \
+	X(W_PASSED_SUSPECT, "segments of flows on which workers died too often: no events") \
+	X(W_FLOWS_CREATED, "flows created")                                                 \
+	X(W_FLOWS_ENDED, "flows ended")                                                     \
+	X(W_FLOWS_ADOPTED, "flows taken over from a predecessor")                           \
+	X(W_FLOWS_MENDED, "torn flow records mended at adoption")                           \
+	X(W_FLOW_TABLE_FULL, "flows not created: table full")                               \
+	X(W_EXPIRED, "flows ended by timeout")                                              \
+	X(W_TX_WAITS, "rounds that waited for room in the tx ring")
 
 enum mos_counter {
 #define MOS_COUNTER_ENUM(name, text) MOS_CTR_##name,
 	MOS_COUNTERS(MOS_COUNTER_ENUM)
 #undef MOS_COUNTER_ENUM
-	MOS_CTR_COUNT
+		MOS_CTR_COUNT
 };
 
 struct mos_counters {
