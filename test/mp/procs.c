@@ -17,13 +17,13 @@
 struct proc {
 	pid_t pid;
 	int out_fd;
-	pthread_t reader;
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
 	char *text; /* always terminated */
 	size_t len, room;
 	bool ended;
 	int status;
+	unsigned holders; /* of this struct: the reader, and who started the process */
 };
 
 uint64_t now_ns(void)
@@ -60,6 +60,33 @@ static void append(struct proc *p, const char *bytes, size_t n)
 	pthread_mutex_unlock(&p->lock);
 }
 
+static void let_go(struct proc *p)
+{
+	bool last;
+
+	pthread_mutex_lock(&p->lock);
+	last = --p->holders == 0;
+	pthread_mutex_unlock(&p->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
+	free(p->text);
+	free(p);
+}
+
+/* As waitpid() would have it. */
+static int status_of(const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return W_EXITCODE(info->si_status, 0);
+	return W_EXITCODE(0, info->si_status) | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+/*
+ * The process is reaped only when nobody sends it signals any more, so its pid stays its own; and
+ * without anybody waiting for that: on a busy machine the kernel takes seconds over it.
+ */
 static void *read_output(void *arg)
 {
 	struct proc *p = arg;
@@ -71,13 +98,14 @@ static void *read_output(void *arg)
 		if (n > 0)
 			append(p, bytes, (size_t)n);
 	close(p->out_fd);
-	/* Reaped under the lock: nobody sends a signal to a pid that is not this process any more. */
 	waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT);
 	pthread_mutex_lock(&p->lock);
-	waitpid(p->pid, &p->status, 0);
+	p->status = status_of(&info);
 	p->ended = true;
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
+	waitpid(p->pid, NULL, 0);
+	let_go(p);
 	return NULL;
 }
 
@@ -108,8 +136,10 @@ struct proc *proc_start(const char *const argv[], const char *env)
 {
 	struct proc *p = must(calloc(1, sizeof(*p)));
 	pid_t self = getpid();
+	pthread_t reader;
 	int out[2];
 
+	p->holders = 2;
 	p->text = must(calloc(1, p->room = 4096));
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
@@ -121,7 +151,7 @@ struct proc *proc_start(const char *const argv[], const char *env)
 		become(argv, env, self, out[1]);
 	close(out[1]);
 	p->out_fd = out[0];
-	if (pthread_create(&p->reader, NULL, read_output, p) != 0) {
+	if (pthread_create(&reader, NULL, read_output, p) != 0 || pthread_detach(reader) != 0) {
 		perror("test: cannot start a thread");
 		exit(EXIT_FAILURE);
 	}
@@ -288,11 +318,7 @@ void proc_free(struct proc *p)
 	if (p == NULL)
 		return;
 	proc_signal(p, SIGKILL);
-	pthread_join(p->reader, NULL);
-	pthread_cond_destroy(&p->changed);
-	pthread_mutex_destroy(&p->lock);
-	free(p->text);
-	free(p);
+	let_go(p);
 }
 
 int proc_run(const char *const argv[], char *output, size_t output_len, int timeout_ms)

@@ -62,7 +62,7 @@ void proc_dump(struct proc *p, const char *title);
 /* Append all its output to a file. */
 void proc_save(struct proc *p, const char *path);
 
-/* Kill it if it still runs, reap it, and free. NULL is allowed. */
+/* Kill it if it still runs, and let it go. NULL is allowed. */
 void proc_free(struct proc *p);
 
 /* Run a command to its end. Its wait status, or -1 when it had to be killed. */

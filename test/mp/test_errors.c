@@ -262,6 +262,7 @@ START_TEST(worker_of_another_build_is_refused_with_both_layouts)
 {
 	struct mos_ctl_msg hello, answer;
 	char line[LINE_LEN];
+	size_t mark = 0;
 	struct worker w;
 
 	harness_configure("");
@@ -273,7 +274,8 @@ START_TEST(worker_of_another_build_is_refused_with_both_layouts)
 	ck_assert_int_eq(answer.type, MOS_CTL_REFUSED);
 	ck_assert_int_eq(answer.error, EPROTO);
 	assert_names(answer.text, mos_layout_hash(), hello.layout_hash, "%016" PRIx64);
-	expect(proc_last_line(harness.primary, "refused", line), "the primary does not say so");
+	expect(proc_wait_line(harness.primary, &mark, "refused", line, SOON_MS),
+	       "the primary does not say so");
 	assert_names(line, mos_layout_hash(), hello.layout_hash, "%016" PRIx64);
 
 	harness_ask_worker(&w);
@@ -286,6 +288,7 @@ START_TEST(worker_of_another_protocol_is_refused_with_both_versions)
 {
 	struct mos_ctl_msg hello, answer;
 	char line[LINE_LEN];
+	size_t mark = 0;
 
 	harness_configure("");
 	harness_start_primary();
@@ -295,7 +298,8 @@ START_TEST(worker_of_another_protocol_is_refused_with_both_versions)
 	ck_assert_int_eq(answer.type, MOS_CTL_REFUSED);
 	ck_assert_int_eq(answer.error, EPROTO);
 	assert_names(answer.text, MOS_CTL_VERSION, 4711, "version %" PRIu64);
-	expect(proc_last_line(harness.primary, "refused", line), "the primary does not say so");
+	expect(proc_wait_line(harness.primary, &mark, "refused", line, SOON_MS),
+	       "the primary does not say so");
 	assert_names(line, MOS_CTL_VERSION, 4711, "version %" PRIu64);
 	harness_stop_primary();
 }
