@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -18,6 +19,7 @@ from system import PRIMARY, System
 
 HUGE_MB = 256  # of which one system needs about half
 NAME = "mos-e2e"
+AF_XDP = 44
 
 _number = itertools.count()
 
@@ -42,7 +44,7 @@ def _free_hugepages_mb():
 def _what_is_missing():
     if os.geteuid() != 0:
         return "needs root for hugepages and network namespaces; run with sudo"
-    for tool in ("ip", "ethtool", "setpriv", "sysctl"):
+    for tool in ("ip", "ethtool", "setpriv", "ping", "curl", "iperf3"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed; run scripts/setup"
     if _free_hugepages_mb() < HUGE_MB:
@@ -60,6 +62,15 @@ def machine():
         pytest.skip(missing)
     assert os.access(PRIMARY, os.X_OK), f"{PRIMARY} is not built; MOS_BUILD names the build directory"
     remove_leftovers(NAME)
+
+
+@pytest.fixture(scope="session")
+def af_xdp(machine):
+    """The kernel has AF_XDP sockets."""
+    try:
+        socket.socket(AF_XDP, socket.SOCK_RAW).close()
+    except OSError as error:
+        pytest.skip(f"this kernel has no AF_XDP sockets: {error.strerror}")
 
 
 @pytest.fixture(scope="module")

@@ -62,8 +62,8 @@ class Network:
             raise
 
     def _raise_endpoint(self, side, families):
-        self.run(side, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0",
-                 f"net.ipv6.conf.all.disable_ipv6={int(6 not in families)}")
+        self._set(side, "net/ipv6/conf/eth0/accept_dad", 0)
+        self._set(side, "net/ipv6/conf/all/disable_ipv6", int(6 not in families))
         if 4 in families:
             self.run(side, "ip", "address", "add", ADDRESS[side] + "/24", "dev", "eth0")
         if 6 in families:
@@ -74,9 +74,13 @@ class Network:
                  *([] if families else ["promisc", "on", "arp", "off"]))
 
     def _raise_wire(self, wire):
-        self.run("box", "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        self._set("box", "net/ipv6/conf/all/disable_ipv6", 1)
         self.run("box", "ethtool", "-K", wire, "gro", "off")
         self.run("box", "ip", "link", "set", wire, "promisc", "on", "up")
+
+    def _set(self, side, name, value):
+        with self.inside(side), open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
+            file.write(f"{value}\n")
 
     def introduce_neighbours(self):
         """From now on no ARP is needed."""

@@ -86,6 +86,19 @@ class Process:
     def send(self, signum):
         self._process.send_signal(signum)
 
+    def pause(self):
+        """Stop all its threads; they go on with resume()."""
+        self.send(signal.SIGSTOP)
+        wait_until(lambda: set(self._thread_states()) == {"T"}, "all threads are stopped")
+
+    def resume(self):
+        self.send(signal.SIGCONT)
+
+    def _thread_states(self):
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{thread}/stat", encoding="ascii") as file:
+                yield file.read().rsplit(")", 1)[1].split()[0]
+
     def status(self, seconds=DEADLINE_S):
         """Wait for its end, and that of its output."""
         status = self._process.wait(timeout=seconds)
@@ -96,6 +109,7 @@ class Process:
         """Ask it to end, and make it."""
         if self.alive():
             self.send(signum)
+            self.resume()
         try:
             return self.status()
         except subprocess.TimeoutExpired:

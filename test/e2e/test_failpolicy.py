@@ -65,8 +65,8 @@ def test_open_forwards_what_no_worker_sees(start_box, start_ping, network):
     system = start_box(workers=0, fail_policy="open")
     assert answers(start_ping()) == PINGS
     assert connects(network)
-    counters = system.primary.counters()
-    assert counters["unmonitored_noworker"] >= 2 * PINGS + 3
+    counters = system.primary.wait_counters(
+        lambda c: c["unmonitored_noworker"] >= 2 * PINGS + 3, "pings and a handshake are counted")
     assert dropped(counters) == counters["to_shard"] == 0
 
 
@@ -129,7 +129,7 @@ def test_full_ring_of_a_stopped_worker_gets_the_policy_behind(start_box, network
     reason = "unmonitored_ring" if "open" in policy else "drop_ring_full"
     system = start_box(fail_policy=policy, ring_size=room)
     for worker in system.worker.values():
-        worker.send(signal.SIGSTOP)
+        worker.pause()
     with (network.socket("server", socket.AF_INET, socket.SOCK_DGRAM) as server,
           network.socket("client", socket.AF_INET, socket.SOCK_DGRAM) as client):
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MB)
@@ -139,7 +139,7 @@ def test_full_ring_of_a_stopped_worker_gets_the_policy_behind(start_box, network
             client.sendto(struct.pack(">I", number), (ADDRESS["server"], PORT))
         system.primary.wait_counters(lambda c: c[reason] >= count - room, "the ring is full")
         for worker in system.worker.values():
-            worker.send(signal.SIGCONT)
+            worker.resume()
         kept = range(room - 1)  # a ring of 256 holds 255
         for expected in (*range(len(kept), count), *kept) if "open" in policy else kept:
             assert struct.unpack(">I", server.recv(100))[0] == expected
@@ -152,7 +152,7 @@ def test_worker_that_makes_no_progress_is_killed_when_so_configured(start_box, s
     system = start_box(fail_policy="hold 60000 closed", stall_kill=500)
     assert answers(start_ping()) == PINGS
     for worker in system.worker.values():
-        worker.send(signal.SIGSTOP)
+        worker.pause()
     ping = start_ping(patience=DEADLINE_S)
     shard = int(system.primary.wait_line(r"shard (\d): .* is killed: no progress for 500 ms")[1])
     assert system.worker[shard].status() == -signal.SIGKILL
@@ -161,6 +161,6 @@ def test_worker_that_makes_no_progress_is_killed_when_so_configured(start_box, s
     assert answers(ping) == PINGS
     other = system.worker[1 - shard]
     assert other.alive()  # no packets waited for it
-    other.send(signal.SIGCONT)
+    other.resume()
     counters = system.primary.counters()
     assert counters["stalls"] == counters["worker_deaths"] == 1

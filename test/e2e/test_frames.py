@@ -28,6 +28,8 @@ SEED = int(os.environ.get("MOS_SEED", random.randrange(1 << 32)))
 
 @pytest.fixture(params=DRIVERS)
 def driver(request):
+    if request.param == "af_xdp":
+        request.getfixturevalue("af_xdp")
     return request.param
 
 
