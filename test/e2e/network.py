@@ -18,6 +18,7 @@ import struct
 import subprocess
 
 SIDES = ("client", "box", "server")
+WIRE = {"client": "wire_a", "server": "wire_b"}
 ADDRESS = {"client": "10.77.0.1", "server": "10.77.0.2"}
 ADDRESS6 = {"client": "fd77::1", "server": "fd77::2"}
 MAC = {"client": "02:00:00:00:77:01", "server": "02:00:00:00:77:02"}
@@ -49,34 +50,36 @@ class Network:
 
     def __init__(self, name, families=(4, 6)):
         self.name = name
+        self.families = families
         try:
             for side in SIDES:
                 _run("ip", "netns", "add", self.namespace(side))
-            for side, wire in (("client", "wire_a"), ("server", "wire_b")):
-                _run("ip", "link", "add", "eth0", "netns", self.namespace(side), "type", "veth",
-                     "peer", "name", wire, "netns", self.namespace("box"))
-                self._raise_endpoint(side, families)
-                self._raise_wire(wire)
+            for side in WIRE:
+                self.connect_box(side)
         except BaseException:
             self.close()
             raise
 
-    def _raise_endpoint(self, side, families):
+    def connect_box(self, side):
+        """Lay the wire of an endpoint. Done for both at first, and after a test has removed one."""
+        _run("ip", "link", "add", "eth0", "netns", self.namespace(side), "type", "veth",
+             "peer", "name", WIRE[side], "netns", self.namespace("box"))
+        self._raise_endpoint(side)
+        self._set("box", "net/ipv6/conf/all/disable_ipv6", 1)
+        self.run("box", "ethtool", "-K", WIRE[side], "gro", "off")
+        self.run("box", "ip", "link", "set", WIRE[side], "promisc", "on", "up")
+
+    def _raise_endpoint(self, side):
         self._set(side, "net/ipv6/conf/eth0/accept_dad", 0)
-        self._set(side, "net/ipv6/conf/all/disable_ipv6", int(6 not in families))
-        if 4 in families:
+        self._set(side, "net/ipv6/conf/all/disable_ipv6", int(6 not in self.families))
+        if 4 in self.families:
             self.run(side, "ip", "address", "add", ADDRESS[side] + "/24", "dev", "eth0")
-        if 6 in families:
+        if 6 in self.families:
             self.run(side, "ip", "address", "add", ADDRESS6[side] + "/64", "dev", "eth0", "nodad")
         self.run(side, "ethtool", "-K", "eth0", "tx", "off")
         self.run(side, "ip", "link", "set", "lo", "up")
         self.run(side, "ip", "link", "set", "eth0", "address", MAC[side], "up",
-                 *([] if families else ["promisc", "on", "arp", "off"]))
-
-    def _raise_wire(self, wire):
-        self._set("box", "net/ipv6/conf/all/disable_ipv6", 1)
-        self.run("box", "ethtool", "-K", wire, "gro", "off")
-        self.run("box", "ip", "link", "set", wire, "promisc", "on", "up")
+                 *([] if self.families else ["promisc", "on", "arp", "off"]))
 
     def _set(self, side, name, value):
         with self.inside(side), open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
