@@ -232,6 +232,7 @@ int harness_main(Suite *suite)
 		return EXIT_FAILURE;
 	}
 	runner_pid = pid;
+	srunner_free(srunner_create(suite)); /* ours */
 	return guard();
 }
 

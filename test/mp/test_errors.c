@@ -410,7 +410,8 @@ static pid_t start_dawdler(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	fd = connect_to_primary();
 	mos_ctl_init(&m, MOS_CTL_HELLO);
-	if (mos_ctl_send(fd, &m) == 0 && mos_ctl_recv(fd, &m, SOON_MS) == 0)
+	if (mos_ctl_send(fd, &m) == 0 && mos_ctl_recv(fd, &m, SOON_MS) == 0 &&
+	    m.type == MOS_CTL_WELCOME)
 		pause();
 	_exit(1);
 }
