@@ -106,7 +106,7 @@ static unsigned received_syn(struct mos_flow *f, int side, const struct mos_tcp_
 		bits = mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
 		return bits | take_data(f, side, seg);
 	case MOS_TCPS_SYN_RCVD:
-		if (has_ack && mos_half_acked(h, seg->ack))
+		if (has_ack) /* simultaneous open, second half */
 			return mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
 		return MOS_TRACK_REXMIT;
 	default:

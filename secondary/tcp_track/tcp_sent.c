@@ -40,7 +40,7 @@ static void note_opts(struct mos_half *h, const struct mos_tcp_opts *o)
 static void note_iss(struct mos_half *h, const struct mos_tcp_seg *seg)
 {
 	if (!(h->flags & MOS_HALF_ISS) || h->iss != seg->seq) {
-		h->snd_nxt = seg->seq + 1;
+		h->snd_nxt = mos_seg_end(seg);
 		h->flags &= (uint8_t)~MOS_HALF_FIN;
 	}
 	h->iss = seg->seq;
@@ -94,10 +94,11 @@ static void sent_before_syn(struct mos_flow *f, int side, const struct mos_tcp_s
 
 	if (f->state[side] != MOS_TCPS_SYN_RCVD || !mos_half_acked(peer, seg->ack))
 		return;
-	if (!(h->flags & MOS_HALF_ISS))
-		guess_iss(h, peer, seg->seq - 1);
-	if (!mos_seq_plausible(seg->seq, h->snd_nxt))
+	if ((h->flags & MOS_HALF_ISS) &&
+	    (!mos_seq_plausible(seg->seq, h->snd_nxt) || !mos_seq_plausible(seg->seq, h->iss)))
 		return;
+	if (!(h->flags & MOS_HALF_ISS) || mos_seq_leq(seg->seq, h->iss))
+		guess_iss(h, peer, seg->seq - 1);
 	raise_snd_nxt(h, mos_seg_end(seg));
 	if (seg->flags & MOS_TCP_FIN) {
 		h->fin_seq = mos_seg_end(seg);
@@ -107,24 +108,22 @@ static void sent_before_syn(struct mos_flow *f, int side, const struct mos_tcp_s
 }
 
 /*
- * A half in SYN_SENT sends a plain ACK: it has received a SYN/ACK that the monitor missed, and the
- * ACK number is the best there is to tell the peer's iss. False: that cannot be.
+ * A half in SYN_SENT sends a plain ACK: it has received a SYN/ACK that the monitor missed. Unless
+ * the peer was heard meanwhile, the ACK number is the best there is to tell its iss.
  */
-static bool join_handshake(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+static unsigned join_handshake(struct mos_flow *f, int side, uint32_t ack)
 {
 	struct mos_half *h = &f->half[side], *peer = &f->half[!side];
 
-	if (!(h->flags & MOS_HALF_ISS) || mos_seq_leq(seg->seq, h->iss))
-		return false;
-	if (!mos_half_acked(peer, seg->ack))
-		guess_iss(peer, h, seg->ack - 1);
-	if (mos_seq_gt(seg->ack, peer->snd_nxt)) {
-		peer->snd_nxt = seg->ack;
+	if (!mos_half_acked(peer, ack))
+		guess_iss(peer, h, ack - 1);
+	if (mos_seq_gt(ack, peer->snd_nxt)) {
+		peer->snd_nxt = ack;
 		peer->flags &= (uint8_t)~MOS_HALF_FIN; /* it was not the end */
 	}
 	mos_half_open_receive(h, peer->iss);
 	h->flags |= MOS_HALF_GUESSED;
-	return true;
+	return mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
 }
 
 static unsigned sent_rst(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
@@ -150,9 +149,6 @@ static unsigned sent_syn(struct mos_flow *f, int side, const struct mos_tcp_seg 
 		note_window(f, side, seg);
 		return MOS_TRACK_START | mos_tcp_enter(f, side, MOS_TCPS_SYN_SENT);
 	case MOS_TCPS_SYN_SENT:
-		if (has_ack)
-			return 0;
-		/* fall through */
 	case MOS_TCPS_SYN_RCVD:
 		note_iss(&f->half[side], seg);
 		note_window(f, side, seg);
@@ -206,11 +202,8 @@ static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_se
 	}
 	if (!(h->flags & MOS_HALF_ISS))
 		return 0;
-	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_SENT)) {
-		if (!join_handshake(f, side, seg))
-			return MOS_TRACK_BOGUS;
-		bits |= mos_tcp_enter(f, side, MOS_TCPS_ESTABLISHED);
-	}
+	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_SENT))
+		bits |= join_handshake(f, side, seg->ack);
 	bits |= take_own_ack(f, side, seg->ack);
 	note_window(f, side, seg);
 	if (!fin_taken(h, &f->half[!side]))

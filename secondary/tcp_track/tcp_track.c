@@ -111,14 +111,12 @@ bool mos_tcp_syn_is_new(const struct mos_flow *f, int side, const struct mos_tcp
 		return false;
 	if (f->state[side] == MOS_TCPS_CLOSED || f->state[!side] == MOS_TCPS_CLOSED)
 		return true;
-	if (f->state[side] == MOS_TCPS_TIME_WAIT || f->state[!side] == MOS_TCPS_TIME_WAIT)
-		return !repeated; /* an old duplicate is answered by an ACK */
 	if (f->state[side] == MOS_TCPS_SYN_SENT)
-		return seg->seq != from->iss;	      /* it gave up on the old number */
-	if (repeated || !(to->flags & MOS_HALF_RCVD)) /* again, or it meets the peer's SYN */
-		return false;
+		return seg->seq != from->iss; /* it gave up on the old number */
+	if (repeated || !(to->flags & MOS_HALF_RCVD))
+		return false; /* an old duplicate, or it meets the peer's own SYN */
 	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(seg->seq, from->fin_seq))
-		return true; /* it has nothing left to send on the old one */
+		return true; /* it has nothing left to send on the old one: TIME_WAIT ends here */
 	return seg->seq - to->rcv_nxt > to->rcv_wnd;
 }
 

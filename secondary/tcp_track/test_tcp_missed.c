@@ -100,6 +100,17 @@ START_TEST(server_is_believed_about_a_missed_syn_ack_only_when_the_client_agrees
 		{'s', "SA", 0, 1, 0, WND, "",  "S",  ES, SR},
 		{'c', "A",  1, 1, 0, WND, "",  "S",  ES, ES},
 	};
+	static const struct row unacceptable_fin[] = {
+		SYN,
+		{'s', "FA", 9, 2, 5, WND, "",  "",   SS, SR},
+		{'c', "A",  1, 1, 0, WND, "S", "S",  ES, ES},
+	};
+	static const struct row fin_behind_its_successor[] = {
+		SYN,
+		{'s', "A",  2, 1, 0, WND, "",  "",   SS, SR},
+		{'s', "FA", 1, 1, 0, WND, "",  "",   SS, SR},
+		{'c', "A",  1, 2, 0, WND, "S", "S",  CW, F2},
+	};
 	static const struct row late_syn_ack[] = {
 		SYN,
 		{'s', "FA", 7000, 1, 5, WND, "", "", SS, SR},
@@ -128,6 +139,8 @@ START_TEST(server_is_believed_about_a_missed_syn_ack_only_when_the_client_agrees
 	};
 	RUN(fin);
 	RUN(unacceptable);
+	RUN(unacceptable_fin);
+	RUN(fin_behind_its_successor);
 	RUN(late_syn_ack);
 	RUN(split_handshake);
 	RUN(disagree);
@@ -147,7 +160,48 @@ START_TEST(forged_ack_in_a_handshake_gives_way_to_the_syn_ack)
 		{'s', "A",  1,      1, 9, WND, "",  "D",  ES, ES},
 		{'=', "",  10,     10, 0, 0,   "",  "",   0,  0},
 	};
+	struct mos_flow f;
+
 	RUN(rows);
+	script_run_at(&f, rows, sizeof(rows) / sizeof(rows[0]), 1000, 2000);
+	ck_assert_uint_eq(f.half[MOS_SVR].snd_nxt, 2010);
+	ck_assert_uint_eq(f.half[MOS_SVR].iss, 2000);
+}
+END_TEST
+
+START_TEST(server_heard_before_its_syn_ack_was_missed_tells_its_number)
+{
+	static const struct row rows[] = {
+		SYN,
+		{'s', "A", 1,  1, 20, WND, "",  "",  SS, SR},
+		{'c', "A", 1, 21,  0, WND, "S", "S", ES, ES},
+	};
+	struct mos_flow f;
+
+	script_run_at(&f, rows, sizeof(rows) / sizeof(rows[0]), 1000, 2000);
+	ck_assert_uint_eq(f.half[MOS_CLI].irs, 2000);
+	ck_assert_uint_eq(f.half[MOS_CLI].rcv_nxt, 2021);
+	ck_assert_uint_eq(f.half[MOS_SVR].snd_nxt, 2021);
+}
+END_TEST
+
+START_TEST(server_whose_syn_ack_was_missed_scales_its_window_as_the_client)
+{
+	static const struct row rows[] = {
+		{'c', "S/3",  0, 0, 0, WND, "TS", "TS", SS, SR},
+		{'c', "A",    1, 1, 0, WND, "S",  "S",  ES, ES},
+		{'c', "R", 65537, 0, 0, 0,  "B",  "B",  ES, ES},
+		{'s', "A",    1, 1, 0, WND, "",   "",   ES, ES},
+		{'c', "R", 8002, 0, 0, 0,   "B",  "B",  ES, ES},
+		{'c', "R", 8001, 0, 0, 0,   "S",  "S",  CL, CL},
+	};
+	static const struct row unheard[] = {
+		SYN,
+		{'c', "A",    1, 1, 0, WND, "S",  "S",  ES, ES},
+		{'c', "R", 65536, 0, 0, 0,  "S",  "S",  CL, CL},
+	};
+	RUN(rows);
+	RUN(unheard);
 }
 END_TEST
 
@@ -217,9 +271,13 @@ START_TEST(missed_data_is_made_up_by_its_receivers_ack)
 		{'s', "A", 300000001,    400101,  50, WND, "", "D", ES, ES},
 		{'c', "A",    400101, 300000051, 100, WND, "", "D", ES, ES},
 	};
+	struct mos_flow f;
+
 	RUN(seen_ahead);
 	RUN(not_seen);
 	RUN(both_ways);
+	script_run_at(&f, not_seen, 4, 0, 0);
+	ck_assert_uint_eq(f.half[MOS_CLI].snd_nxt, 500000001);
 }
 END_TEST
 
@@ -404,9 +462,10 @@ static TCase *handshakes(void)
 	tcase_add_test(tc, missed_handshake_ack_is_made_up_by_any_later_one);
 	tcase_add_test(tc, ack_of_unseen_data_completes_a_handshake_once_its_sender_confirms_it);
 	tcase_add_test(tc, missed_syn_ack_is_inferred_from_the_clients_ack);
-	tcase_add_test(tc,
-		       server_is_believed_about_a_missed_syn_ack_only_when_the_client_agrees);
+	tcase_add_test(tc, server_is_believed_about_a_missed_syn_ack_only_when_the_client_agrees);
 	tcase_add_test(tc, forged_ack_in_a_handshake_gives_way_to_the_syn_ack);
+	tcase_add_test(tc, server_heard_before_its_syn_ack_was_missed_tells_its_number);
+	tcase_add_test(tc, server_whose_syn_ack_was_missed_scales_its_window_as_the_client);
 	tcase_add_test(tc, missed_handshake_and_data_resynchronise);
 	tcase_add_test(tc, clients_ack_must_fit_its_syn);
 	tcase_add_test(tc,

@@ -25,10 +25,10 @@ enum { CONNECTIONS = 25000, FLYING_MAX = 512, TICKS_MAX = 100000, TIME_WAIT_KEPT
 
 struct frame {
 	struct mos_tcp_seg seg;
-	uint32_t at;      /* tick when it reaches the end of its hop */
-	uint8_t from;     /* index of the end that sent it */
-	bool first_fin;   /* the first copy of its sender's FIN */
-	bool beyond;      /* has passed the monitor */
+	uint32_t at;	/* tick when it reaches the end of its hop */
+	uint8_t from;	/* index of the end that sent it */
+	bool first_fin; /* the first copy of its sender's FIN */
+	bool beyond;	/* has passed the monitor */
 };
 
 struct model {
@@ -45,8 +45,8 @@ struct model {
 	/* the monitor */
 	struct mos_flow flow;
 	bool tracked;
-	int cli;          /* index of the end that is the flow's client */
-	unsigned flows;   /* records made so far */
+	int cli;	/* index of the end that is the flow's client */
+	unsigned flows; /* records made so far */
 	bool fin_seen[2], fin_unclear, rst_seen, lost_track;
 };
 
@@ -145,8 +145,7 @@ static void applications(struct model *m)
 	for (int i = 0; i < 2; i++) {
 		struct model_end *e = &m->end[i];
 		bool may_abort = e->state == MOS_TCPS_ESTABLISHED ||
-				 e->state == MOS_TCPS_SYN_RCVD ||
-				 e->state == MOS_TCPS_FIN_WAIT_1 ||
+				 e->state == MOS_TCPS_SYN_RCVD || e->state == MOS_TCPS_FIN_WAIT_1 ||
 				 e->state == MOS_TCPS_FIN_WAIT_2 || e->state == MOS_TCPS_CLOSE_WAIT;
 
 		if (m->now >= m->close_at[i])

@@ -314,6 +314,7 @@ START_TEST(syn_beyond_its_fin_is_a_new_connection)
 		HANDSHAKE,
 		{'c', "FA", 101, 1, 0, WND, "S",  "",   F1, ES},
 		{'c', "S",   50, 0, 0, WND, "B",  "B",  F1, ES},
+		{'c', "S",  101, 0, 0, WND, "B",  "B",  F1, ES},
 		{'C', "S",  102, 0, 0, WND, "TS", "TS", SS, SR},
 	};
 	RUN(rows);

@@ -473,6 +473,27 @@ START_TEST(options_of_both_syns_are_kept)
 }
 END_TEST
 
+START_TEST(options_of_the_last_syn_count)
+{
+	static const struct row rows[] = {
+		{'c', "S/7", 0, 0, 0, 100, "TS", "TS", SS, SR},
+		{'c', "S", 0, 0, 0, 100, "", "R", SS, SR},
+		{'s', "SA/2", 0, 1, 0, 200, "", "S", ES, SR},
+		{'c', "A", 1, 1, 0, 300, "", "S", ES, ES},
+	};
+	struct mos_tcp_opts opts = {.has_ts = true, .ts_val = 77, .mss = 536};
+	struct mos_tcp_seg syn = {.flags = MOS_TCP_SYN, .opts = &opts};
+	struct mos_flow f;
+
+	script_run_at(&f, rows, 4, 1, 2);
+	ck_assert_uint_eq(f.half[MOS_CLI].rcv_wnd, 300);
+	mos_tcp_open(&f);
+	mos_tcp_sent(&f, MOS_CLI, &syn);
+	ck_assert_uint_eq(f.half[MOS_CLI].ts_recent, 77);
+	ck_assert_uint_eq(f.half[MOS_CLI].mss, 536);
+}
+END_TEST
+
 START_TEST(window_scale_beyond_14_is_14)
 {
 	static const struct row rows[] = {
@@ -543,6 +564,7 @@ static TCase *opening(void)
 	tcase_add_test(tc, fin_on_a_syn_is_ignored);
 	tcase_add_test(tc, nothing_but_a_syn_leaves_listen);
 	tcase_add_test(tc, options_of_both_syns_are_kept);
+	tcase_add_test(tc, options_of_the_last_syn_count);
 	tcase_add_test(tc, window_scale_beyond_14_is_14);
 	tcase_add_test(tc, syn_without_options_is_taken);
 	return tc;
