@@ -12,6 +12,9 @@
 
 #include "primary/memory/memory.h"
 #include "primary/topology.h"
+#include "shared/platform.h"
+
+enum { RECONNECT_POLLS = 10 };
 
 static int __attribute__((format(printf, 4, 5)))
 fail(char *err, size_t err_len, int code, const char *fmt, ...)
@@ -24,9 +27,20 @@ fail(char *err, size_t err_len, int code, const char *fmt, ...)
 	return -code;
 }
 
+static int cannot_start(const struct mos_port *port, int code, char *err, size_t err_len)
+{
+	if (port->kernel_if[0] != '\0' && port->mtu > RTE_ETHER_MTU)
+		return fail(err, err_len, code,
+			    "port %s: the device does not start: %s; MTU %u may be too large for "
+			    "its driver, `ip link set %s mtu 1500`, and its peer",
+			    port->name, strerror(code), port->mtu, port->kernel_if);
+	return fail(err, err_len, code, "port %s: the device does not start: %s", port->name,
+		    strerror(code));
+}
+
 /*
  * One queue each way, no offloads: frames must come and go as they are on the wire. Chains of mbufs
- * (long frames of a capture) are sent where the device can.
+ * (long frames of a capture, of a memif) are sent where the device can.
  */
 static int configure(struct mos_port *port, struct rte_mempool *pool, char *err, size_t err_len)
 {
@@ -39,6 +53,7 @@ static int configure(struct mos_port *port, struct rte_mempool *pool, char *err,
 	rc = rte_eth_dev_info_get(id, &info);
 	if (rc == 0) {
 		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+		port->chains |= conf.txmode.offloads != 0;
 		rc = rte_eth_dev_configure(id, 1, 1, &conf);
 	}
 	if (rc == 0)
@@ -49,9 +64,9 @@ static int configure(struct mos_port *port, struct rte_mempool *pool, char *err,
 		rc = rte_eth_tx_queue_setup(id, 0, txd, (unsigned)node, NULL);
 	if (rc == 0)
 		rc = rte_eth_dev_start(id);
-	if (rc < 0)
-		return fail(err, err_len, -rc, "port %s: the device does not start: %s", port->name,
-			    strerror(-rc));
+	port->running = rc == 0;
+	if (rc < 0 && !port->reconnects)
+		return cannot_start(port, -rc, err, err_len);
 	port->started = true;
 	/* Not every device can; then it sees everything anyway, or says so by lost traffic. */
 	if (!port->was_promiscuous)
@@ -118,14 +133,17 @@ int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, s
 
 /*
  * net_af_packet of this DPDK says "up" once started: the kernel knows better. Carrier, because
- * IFF_RUNNING follows it up to a second later.
+ * IFF_RUNNING follows it up to a second later. An interface that was deleted and made again has
+ * another index: the driver's socket is bound to the one that is gone.
  */
-static bool kernel_link_is_up(int sock, const char *name)
+static bool kernel_link_is_up(int sock, const struct mos_port *port)
 {
 	struct ethtool_value carrier = {.cmd = ETHTOOL_GLINK};
 	struct ifreq ifr = {0};
 
-	memcpy(ifr.ifr_name, name, IF_NAMESIZE);
+	memcpy(ifr.ifr_name, port->kernel_if, IF_NAMESIZE);
+	if (ioctl(sock, SIOCGIFINDEX, &ifr) < 0 || ifr.ifr_ifindex != port->kernel_index)
+		return false;
 	if (ioctl(sock, SIOCGIFFLAGS, &ifr) < 0 || (ifr.ifr_flags & IFF_UP) == 0)
 		return false;
 	if ((ifr.ifr_flags & IFF_RUNNING) != 0)
@@ -139,18 +157,37 @@ static bool link_is_up(const struct mos_ports *ports, const struct mos_port *por
 	struct rte_eth_link link;
 
 	if (port->kernel_if[0] != '\0')
-		return kernel_link_is_up(ports->sock, port->kernel_if);
+		return kernel_link_is_up(ports->sock, port);
 	/* net_memif needs the question itself: it moves no packets before. */
 	if (rte_eth_link_get_nowait(port->dpdk_port, &link) < 0 || port->link_unknown)
 		return true;
 	return link.link_status == RTE_ETH_LINK_UP;
 }
 
+/* Once in RECONNECT_POLLS; between two tries the server has time to answer. */
+static void reconnect(struct mos_port *port)
+{
+	if (++port->polls < RECONNECT_POLLS)
+		return;
+	port->polls = 0;
+	rte_log_set_level_pattern("pmd.net.memif", RTE_LOG_CRIT); /* it complains at each try */
+	if (port->running)
+		rte_eth_dev_stop(port->dpdk_port);
+	port->running = rte_eth_dev_start(port->dpdk_port) == 0;
+}
+
 void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root)
 {
-	for (uint32_t i = 0; i < ports->count; i++)
-		__atomic_store_n(&root->port[i].link_up,
-				 (uint8_t)link_is_up(ports, &ports->port[i]), __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < ports->count; i++) {
+		struct mos_port *port = &ports->port[i];
+		bool up = port->running && link_is_up(ports, port);
+
+		__atomic_store_n(&root->port[i].link_up, (uint8_t)up, __ATOMIC_RELAXED);
+		if (mos_unlikely(!up && port->reconnects))
+			reconnect(port);
+		else
+			port->polls = 0;
+	}
 }
 
 static void stop_port(struct mos_ports *ports, struct mos_port *port)
@@ -159,9 +196,10 @@ static void stop_port(struct mos_ports *ports, struct mos_port *port)
 
 	if (!port->was_promiscuous)
 		rte_eth_promiscuous_disable(port->dpdk_port);
-	rte_eth_dev_stop(port->dpdk_port);
+	if (port->running)
+		rte_eth_dev_stop(port->dpdk_port);
 	rte_eth_dev_close(port->dpdk_port);
-	port->started = false;
+	port->started = port->running = false;
 	given = rte_mempool_avail_count(ports->pool) - before;
 	if (given < port->held) /* then what it was sending is not back either */
 		ports->kept += port->held - given + MOS_PORT_DESC;

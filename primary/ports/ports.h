@@ -3,6 +3,7 @@
  *
  *   kind in mos.conf    becomes
  *   eth0                --vdev net_af_packet_<i>,iface=eth0,...    frame size from its MTU
+ *   net_af_xdp0,iface=  --vdev as written                          link and MTU are the kernel's
  *   net_xyz0,a=b,...    --vdev as written                          any DPDK virtual device
  *   0000:03:00.0        --allow as written                         any DPDK driver
  *
@@ -12,6 +13,12 @@
  *
  * net_af_packet would have the kernel join IPv4 fragments; whole_fragments.c prevents it. An outer
  * VLAN tag of type 0x88a8 leaves it as 0x8100: the driver does not tell which one it was.
+ *
+ * A kernel interface that goes away while its port runs is a port without link from then on, also
+ * when another one of its name comes.
+ *
+ * A net_memif client connects when it is started, and never again: without link it is started once
+ * per second, so that neither the order of start nor a server that ends matters.
  *
  * A net_pcap device that reads a file (rx_pcap=) is lossless: it waits instead of dropping, its
  * packets carry the capture's time, and it comes to an end. With infinite_rx=1 it has neither time
@@ -44,10 +51,15 @@ struct mos_port {
 	bool started;
 	bool was_promiscuous;	     /* leave it so at the end */
 	char kernel_if[IF_NAMESIZE]; /* "" = none */
+	int kernel_index;	     /* of it: another one of that name is not ours */
 	uint16_t dpdk_port;
 	uint16_t mtu;	   /* bytes of IP packet */
 	bool any_length;   /* sends frames of any length (a file, a sink) */
+	bool chains;	   /* sends packets that are spread over several mbufs */
 	bool link_unknown; /* what the driver says of the link may be wrong: taken for up */
+	bool reconnects;   /* a memif client: started again until it has its server */
+	bool running;	   /* frames may be received and sent; not while it is started again */
+	uint32_t polls;	   /* without link, since it was started */
 	uint32_t held;	   /* mbufs it took from the pool when it was started */
 };
 
@@ -72,7 +84,10 @@ int mos_ports_plan(struct mos_ports *ports, const struct mos_config *cfg, char *
  */
 int mos_ports_start(struct mos_ports *ports, struct mos_primary *p, char *err, size_t err_len);
 
-/* Ask for each link once: root->port[].link_up. Slow (system calls): not per round. */
+/*
+ * Ask for each link once: root->port[].link_up. Starts ports that have to be started again: see
+ * running. Slow (system calls): ten times a second.
+ */
 void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root);
 
 /*

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static struct mos_config cfg;
@@ -125,6 +126,61 @@ START_TEST(a_capture_is_lossless_and_must_be_there)
 }
 END_TEST
 
+START_TEST(af_xdp_has_link_and_mtu_of_its_interface)
+{
+	set_lo_mtu(1700);
+	one_port(MOS_CONFIG_PORT_VDEV, "net_af_xdp0",
+		 "net_af_xdp0,start_queue=0,iface=lo,queue_count=1");
+	ck_assert_int_eq(plan(), 0);
+	ck_assert_str_eq(ports.port[0].devargs, cfg.port[0].devargs);
+	ck_assert_str_eq(ports.port[0].kernel_if, "lo");
+	ck_assert_uint_eq(ports.port[0].mtu, 1700);
+	ck_assert(!ports.port[0].any_length && !ports.port[0].chains);
+
+	set_lo_mtu(9000);
+	ck_assert_int_eq(plan(), -EINVAL);
+	says("port net_af_xdp0: MTU 9000 does not fit mbuf_size = 2048");
+	cfg.mbuf_size = 4096;
+	ck_assert_int_eq(plan(), -EINVAL);
+	says("AF_XDP takes no packets of mbuf_size = 4096; set mbuf_size = 3");
+	one_port(MOS_CONFIG_PORT_VDEV, "net_af_xdp0", "net_af_xdp0,iface=veth9");
+	ck_assert_int_eq(plan(), -ENODEV);
+	says("port net_af_xdp0: no such interface: veth9");
+	one_port(MOS_CONFIG_PORT_VDEV, "net_af_xdp0", "net_af_xdp0");
+	ck_assert_int_eq(plan(), -EINVAL);
+	says("Write net_af_xdp0,iface=NAME");
+}
+END_TEST
+
+static void plan_memif(const char *role, const char *path)
+{
+	char args[256];
+
+	snprintf(args, sizeof(args), "net_memif0,role=%s,socket=%s,socket-abstract=no", role, path);
+	one_port(MOS_CONFIG_PORT_VDEV, "net_memif0", args);
+	ck_assert_int_eq(plan(), 0);
+}
+
+START_TEST(a_memif_socket_left_behind_is_removed_and_no_other_file)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int sock = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/memif", dir);
+	ck_assert_int_eq(bind(sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(sock, 1), 0);
+	plan_memif("server", addr.sun_path);
+	ck_assert_int_eq(access(addr.sun_path, F_OK), 0); /* somebody listens */
+	close(sock);
+	plan_memif("client", addr.sun_path);
+	ck_assert_int_eq(access(addr.sun_path, F_OK), 0);
+	plan_memif("server", addr.sun_path);
+	ck_assert_int_lt(access(addr.sun_path, F_OK), 0);
+	plan_memif("server", capture);
+	ck_assert_int_eq(access(capture, F_OK), 0);
+}
+END_TEST
+
 START_TEST(other_devices_go_through_as_they_are_written)
 {
 	one_port(MOS_CONFIG_PORT_VDEV, "net_pcap0", "net_pcap0,iface=eth0");
@@ -165,6 +221,8 @@ int main(void)
 	tcase_add_test(tc, a_missing_interface_is_named);
 	tcase_add_test(tc, a_large_mtu_says_which_mbuf_size_it_needs);
 	tcase_add_test(tc, a_capture_is_lossless_and_must_be_there);
+	tcase_add_test(tc, af_xdp_has_link_and_mtu_of_its_interface);
+	tcase_add_test(tc, a_memif_socket_left_behind_is_removed_and_no_other_file);
 	tcase_add_test(tc, other_devices_go_through_as_they_are_written);
 	suite_add_tcase(s, tc);
 	r = srunner_create(s);
