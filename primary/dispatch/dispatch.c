@@ -32,8 +32,10 @@ static void init_port(struct mos_dispatch *d, uint32_t i)
 	port->pair = row->pair;
 	port->capture = row->lossless != 0;
 	port->endless = cfg != NULL && cfg->endless;
+	port->running = cfg == NULL || cfg->running;
 	port->link_up = row->link_up != 0;
 	port->ip_max = cfg != NULL && cfg->any_length ? UINT32_MAX / 2 : row->mtu;
+	port->no_chains = cfg != NULL && !cfg->chains;
 	d->capture_count += port->capture;
 }
 
@@ -130,8 +132,11 @@ static void slow_round(struct mos_dispatch *d, const struct mos_shard_map *map)
 {
 	if (d->p->ports != NULL)
 		mos_ports_poll_links(d->p->ports, d->p->root);
-	for (uint32_t i = 0; i < d->port_count; i++)
+	for (uint32_t i = 0; i < d->port_count; i++) {
+		if (d->p->ports != NULL)
+			d->port[i].running = d->p->ports->port[i].running;
 		d->port[i].link_up = d->p->root->port[i].link_up != 0;
+	}
 	for (uint32_t s = 0; s < d->shard_count; s++)
 		if (map->service[s] != MOS_SERVICE_PARKED)
 			mos_shard_io_blanks(d, &d->shard[s]);

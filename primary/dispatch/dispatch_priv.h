@@ -46,8 +46,10 @@ struct port_io {
 	uint8_t pair; /* MOS_PORT_NONE = none */
 	bool capture; /* read by capture.c */
 	bool endless;
+	bool running; /* frames may be received and sent */
 	bool link_up;
 	bool at_end;	 /* the capture file has ended */
+	bool no_chains;	 /* sends packets of one mbuf only */
 	uint32_t ip_max; /* longest IP packet it sends */
 
 	uint32_t out_count;
@@ -138,6 +140,10 @@ static inline uint32_t mos_backlog_count(const struct shard_io *s)
 }
 
 /* ---- output.c ---- */
+
+/* Is a packet longer than the MTU of a port? */
+bool mos_output_too_long(const struct mos_dispatch *d, const struct rte_mbuf *m,
+			 const struct port_io *port);
 
 /* Send a packet by its port, or drop it with a reason. Takes the packet. */
 void mos_output_put(struct mos_dispatch *d, struct rte_mbuf *m, uint8_t port);

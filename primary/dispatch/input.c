@@ -26,10 +26,18 @@ static inline void prepare(struct mos_dispatch *d, struct mos_pkt_meta *meta, ui
 	meta->verdict = forward ? MOS_VERDICT_FORWARD : MOS_VERDICT_CONSUME;
 }
 
+/*
+ * An interface whose MTU grew while it is a port gives us the beginnings of longer frames. IP tells
+ * its own length; any other frame that is longer than its input port's MTU may have been cut off.
+ */
 static void non_ip(struct mos_dispatch *d, struct rte_mbuf *m, const struct mos_pkt_meta *meta)
 {
 	if (meta->verdict != MOS_VERDICT_FORWARD) {
 		drop(d, m, MOS_CTR_DROP_NO_PAIR);
+		return;
+	}
+	if (mos_unlikely(mos_output_too_long(d, m, &d->port[meta->in_port]))) {
+		drop(d, m, MOS_CTR_DROP_TOO_LONG);
 		return;
 	}
 	count(d, MOS_CTR_NON_IP_FORWARDED, 1);
@@ -103,7 +111,7 @@ unsigned mos_input_live(struct mos_dispatch *d, const struct mos_shard_map *map)
 		struct port_io *port = &d->port[i];
 		unsigned n;
 
-		if (port->capture)
+		if (port->capture || mos_unlikely(!port->running))
 			continue;
 		n = rte_eth_rx_burst(port->dpdk_port, 0, m, RX_BURST);
 		if (n == 0)

@@ -7,6 +7,15 @@ enum {
 	L2_NO_IP = 18,	 /* of frames without IP: Ethernet and a tag */
 };
 
+/* The link went down after these were put: nobody waits for it, not even for captures. */
+static void drop_batch(struct mos_dispatch *d, struct port_io *port)
+{
+	for (unsigned i = 0; i < port->out_count; i++)
+		drop(d, port->out[i], MOS_CTR_DROP_LINK_DOWN);
+	port->out_count = 0;
+	port->out_bytes = 0;
+}
+
 /*
  * Give the batch to the port. What it does not take is kept when patient, else dropped after some
  * tries. Returns packets sent.
@@ -16,6 +25,10 @@ static unsigned flush_port(struct mos_dispatch *d, struct port_io *port)
 	unsigned sent = 0, left = 0;
 	uint64_t bytes_left = 0;
 
+	if (mos_unlikely(!port->link_up)) {
+		drop_batch(d, port);
+		return 0;
+	}
 	for (int tries = 0; tries < TX_TRIES && sent < port->out_count; tries++) {
 		unsigned n = rte_eth_tx_burst(port->dpdk_port, 0, port->out + sent,
 					      (uint16_t)(port->out_count - sent));
@@ -41,8 +54,8 @@ static unsigned flush_port(struct mos_dispatch *d, struct port_io *port)
 }
 
 /* A worker may have left anything in meta data: l3_off is used within bounds only. */
-static bool too_long(const struct mos_dispatch *d, const struct rte_mbuf *m,
-		     const struct port_io *port)
+bool mos_output_too_long(const struct mos_dispatch *d, const struct rte_mbuf *m,
+			 const struct port_io *port)
 {
 	uint32_t l3_off = mos_meta(d->p, m)->l3_off;
 
@@ -59,7 +72,8 @@ void mos_output_put(struct mos_dispatch *d, struct rte_mbuf *m, uint8_t index)
 		drop(d, m, MOS_CTR_DROP_LINK_DOWN);
 		return;
 	}
-	if (mos_unlikely(too_long(d, m, port))) {
+	if (mos_unlikely(mos_output_too_long(d, m, port)) ||
+	    mos_unlikely(m->nb_segs > 1 && port->no_chains && rte_pktmbuf_linearize(m) < 0)) {
 		drop(d, m, MOS_CTR_DROP_TOO_LONG);
 		return;
 	}

@@ -460,6 +460,82 @@ START_TEST(a_port_without_link_or_too_small_drops_by_name)
 }
 END_TEST
 
+/* A TCP packet of 500 bytes and more, in two mbufs. */
+static struct rte_mbuf *chain(void)
+{
+	struct rte_mbuf *head = rig_tcp(&rig, 1, false, 500), *tail;
+	const uint32_t cut = 100;
+
+	tail = rig_frame(&rig, rte_pktmbuf_mtod_offset(head, const char *, head->data_len - cut),
+			 cut);
+	ck_assert_int_eq(rte_pktmbuf_trim(head, cut), 0);
+	ck_assert_int_eq(rte_pktmbuf_chain(head, tail), 0);
+	return head;
+}
+
+START_TEST(a_port_that_takes_no_chains_gets_whole_packets)
+{
+	struct rte_mbuf *m;
+	uint32_t room;
+
+	rig_open(&rig, &(struct rig_opt){0});
+	rig_send(&rig, 0, chain());
+	rig_round(&rig);
+	ck_assert_uint_eq(rig.wire_count[1], 1);
+	ck_assert_uint_eq(rig.wire[1][0]->nb_segs, 2);
+
+	rig.d->port[1].no_chains = true;
+	rig_send(&rig, 0, chain());
+	rig_round(&rig);
+	ck_assert_uint_eq(rig.wire_count[1], 2);
+	m = rig.wire[1][1];
+	ck_assert_uint_eq(m->nb_segs, 1);
+	ck_assert_uint_eq(m->data_len, rig.wire[1][0]->pkt_len);
+	ck_assert_int_eq(memcmp(rte_pktmbuf_mtod_offset(m, char *, m->data_len - 100),
+				rte_pktmbuf_mtod(rig.wire[1][0]->next, char *), 100),
+			 0);
+
+	m = chain(); /* no room in its first mbuf */
+	room = rte_pktmbuf_tailroom(m);
+	m->data_off += room;
+	memmove(rte_pktmbuf_mtod(m, char *), rte_pktmbuf_mtod(m, char *) - room, m->data_len);
+	rig_send(&rig, 0, m);
+	rig_round(&rig);
+	ck_assert_uint_eq(rig.wire_count[1], 2);
+	ck_assert_uint_eq(rig_count(&rig, MOS_CTR_DROP_TOO_LONG), 1);
+	rig_close(&rig);
+}
+END_TEST
+
+START_TEST(the_beginning_of_a_longer_frame_is_not_forwarded)
+{
+	uint8_t frame[1520] = {[12] = 0x88, [13] = 0xb5}; /* an EtherType for experiments */
+
+	rig_open(&rig, &(struct rig_opt){0});
+	rig.d->port[1].ip_max = 9000;
+	rig_send(&rig, 0, rig_frame(&rig, frame, 1518));
+	rig_send(&rig, 0, rig_frame(&rig, frame, 1519));
+	rig_round(&rig);
+	ck_assert_uint_eq(rig.wire_count[1], 1);
+	ck_assert_uint_eq(rig_count(&rig, MOS_CTR_NON_IP_FORWARDED), 1);
+	ck_assert_uint_eq(rig_count(&rig, MOS_CTR_DROP_TOO_LONG), 1);
+	rig_close(&rig);
+}
+END_TEST
+
+START_TEST(nothing_waits_for_a_link)
+{
+	rig_open(&rig, &(struct rig_opt){.lossless = {1}});
+	ck_assert(rig.d->patient);
+	mos_output_put(rig.d, rig_tcp(&rig, 1, false, 0), 1);
+	rig.d->port[1].link_up = false;
+	rig_round(&rig);
+	ck_assert_uint_eq(rig_count(&rig, MOS_CTR_DROP_LINK_DOWN), 1);
+	ck_assert_uint_eq(mos_dispatch_held(rig.d), 0);
+	rig_close(&rig);
+}
+END_TEST
+
 START_TEST(what_a_port_does_not_take_is_counted)
 {
 	rig_open(&rig, &(struct rig_opt){0});
@@ -602,6 +678,9 @@ int main(void)
 	tcase_add_test(tc, a_bent_packet_is_made_new_and_not_lost);
 	tcase_add_test(tc, verdicts_are_obeyed_and_checked);
 	tcase_add_test(tc, a_port_without_link_or_too_small_drops_by_name);
+	tcase_add_test(tc, a_port_that_takes_no_chains_gets_whole_packets);
+	tcase_add_test(tc, the_beginning_of_a_longer_frame_is_not_forwarded);
+	tcase_add_test(tc, nothing_waits_for_a_link);
 	tcase_add_test(tc, what_a_port_does_not_take_is_counted);
 	tcase_add_test(tc, blank_rings_are_kept_full);
 	tcase_add_test(tc, every_frame_is_accounted_for);
