@@ -60,7 +60,7 @@ def machine():
     """The machine can run the system."""
     if missing := _what_is_missing():
         pytest.skip(missing)
-    assert os.access(PRIMARY, os.X_OK), f"{PRIMARY} is not built; MOS_BUILD names the build directory"
+    assert os.access(PRIMARY, os.X_OK), f"{PRIMARY} is not built; see MOS_BUILD"
     remove_leftovers(NAME)
 
 

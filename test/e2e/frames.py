@@ -81,8 +81,9 @@ def sound():
     """{name: frame} of what passes unchanged."""
     frames = {
         "ARP": Ether(src=CLIENT, dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="10.77.0.1", pdst="10.77.0.9"),
-        "LLDP": Ether(src=CLIENT, dst="01:80:c2:00:00:0e", type=0x88CC) / b"\x02\x07\x04abcdef\x00\x00",
-        "STP": Dot3(src=CLIENT, dst="01:80:c2:00:00:00") / LLC(dsap=0x42, ssap=0x42, ctrl=3) / STP(),
+        "LLDP": Ether(src=CLIENT, dst="01:80:c2:00:00:0e", type=0x88CC) / b"\x02\x03\x07ab\0\0",
+        "STP": Dot3(src=CLIENT, dst="01:80:c2:00:00:00")
+               / LLC(dsap=0x42, ssap=0x42, ctrl=3) / STP(),
         "MPLS": ether(type=0x8847) / b"\x00\x01\x01\x40payload",
         "unknown EtherType": ether(type=0x1234) / b"anything",
         "no payload": ether(type=0x1235),
@@ -193,8 +194,8 @@ def lies():
             "drop_ip_version")
     whole = len(_plain4()) - L2
     for total in (0, 1, 19, whole + 1, whole + 256, 65535):
-        add(f"IPv4 total length {total}", ip4_checksum(_with(_plain4(), L2 + 2, *total.to_bytes(2, "big"))),
-            "drop_ip_total_len")
+        add(f"IPv4 total length {total}",
+            ip4_checksum(_with(_plain4(), L2 + 2, *total.to_bytes(2, "big"))), "drop_ip_total_len")
     for total in range(20, 40):
         add(f"TCP cut by IPv4 total length {total}",
             ip4_checksum(_with(_plain4(), L2 + 2, *total.to_bytes(2, "big"))), "drop_tcp_hdr_len")
@@ -204,7 +205,8 @@ def lies():
         add(f"IPv4 checksum, bit {bit}", _with(frame, L2 + 10, *value.to_bytes(2, "big")),
             "drop_ip_checksum")
     for doff in (0, 1, 4, 8, 15):
-        add(f"TCP header of {doff} words", _with(_plain4(), L2 + 20 + 12, doff << 4), "drop_tcp_hdr_len")
+        add(f"TCP header of {doff} words", _with(_plain4(), L2 + 20 + 12, doff << 4),
+            "drop_tcp_hdr_len")
         add(f"IPv6, TCP header of {doff} words", _with(_plain6(), L2 + 40 + 12, doff << 4),
             "drop_tcp_hdr_len")
     for version in (0, 4, 15):
@@ -224,7 +226,7 @@ def lies():
 
 
 def truncated():
-    """Like lies(): frames cut behind each byte, with lengths as they were and with lengths to fit."""
+    """Like lies(): frames cut behind each byte, their lengths as they were, or made to fit."""
     rows = []
     tagged = bytes(ether() / Dot1Q(vlan=7) / ip() / tcp())
     for cut in range(L2 + 4):

@@ -1,4 +1,4 @@
-"""The system under test: mos-primary and its workers as processes whose output is read line by line.
+"""The system under test: mos-primary and its workers, as processes whose output is read by line.
 
 Whoever waits, waits for a condition and with a deadline; nobody sleeps and hopes.
 """

@@ -1,11 +1,12 @@
-"""Offline: capture files go in as ports, their clock is the stack's clock, and the whole system ends
-by itself when they do. What midstat saw and what was forwarded is compared exactly.
+"""Offline: capture files go in as ports, their clock is the stack's clock, and the whole system
+ends by itself when they do. What midstat saw and what was forwarded is compared exactly.
 
     in.pcap -> net_pcap0 -- mos-primary, midstat -- net_pcap1 -> out.pcap
 """
 
 import collections
 import os
+import pathlib
 import random
 
 import pytest
@@ -103,8 +104,7 @@ def all_conversations():
 
 
 def golden():
-    with open(os.path.join(os.path.dirname(__file__), "golden_events.txt"), encoding="ascii") as file:
-        return file.read()
+    return pathlib.Path(__file__).with_name("golden_events.txt").read_text(encoding="ascii")
 
 
 @pytest.mark.parametrize("nano", [False, True], ids=["us", "ns"])
@@ -133,7 +133,8 @@ def test_two_captures_are_merged_by_their_time(replay, tmp_path):
                      "net_pcap1,rx_pcap={}/b.pcap,tx_pcap={}/b.out"))
     end_by_itself(system)
     assert in_words(stories(system)) == golden()
-    assert read_pcap(tmp_path / "b.out") == [packet.frame for packet in packets if packet.from_client]
+    assert read_pcap(tmp_path / "b.out") == [packet.frame for packet in packets
+                                             if packet.from_client]
     assert read_pcap(tmp_path / "a.out") == [packet.frame for packet in packets
                                              if not packet.from_client]
 
@@ -206,7 +207,7 @@ def test_nothing_is_lost_when_workers_are_killed_in_a_replay(replay, tmp_path):
     system = replay(workers=2, tcp_timeout=-1)
     for kill in range(KILLS):
         part = len(packets) * (kill + 1) // (KILLS + 3)
-        counters = system.primary.wait_counters(lambda c: c["rx_packets"] >= part, "so much is read")
+        system.primary.wait_counters(lambda c: c["rx_packets"] >= part, "so much is read")
         system.worker[kill % 2].kill()
         system.primary.wait_line(f"pid {system.worker[kill % 2].pid} died")
         assert not system.primary.find("end of file"), "too late"

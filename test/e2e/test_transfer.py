@@ -167,12 +167,13 @@ def test_download_is_whole_although_its_worker_is_killed_20_times(start_box, web
     assert curl.status(60) == 0, curl.output()
 
     assert hashlib.sha256(got.read_bytes()).digest() == hashlib.sha256(content).digest()
-    for process in pings:
-        sent, received, duplicates = end_of_ping(process)
-        assert sent > 50 and sent - received <= 5 and duplicates == 0, process.output()
+    results = [end_of_ping(process) for process in pings]
     counters = system.primary.wait_counters(
         lambda c: 0 <= c["rx_packets"] - c["tx_packets"] - dropped(c) <= c["mbufs_recovered"],
         "all packets are accounted for")
+    # On a busy machine the queue of a driver may overflow: before the box, which counts its own.
+    for sent, received, duplicates in results:
+        assert sent > 50 and sent - received <= 5 + sent // 20 and duplicates == 0, results
     assert counters["worker_deaths"] == KILLS + len(range(0, KILLS, 4))
     assert counters["unmonitored_noworker"] == 0
 
@@ -278,12 +279,12 @@ def test_tcp_over_ipv6_passes_and_is_monitored(start_box, network):
     assert counters["w_ipv6_ignored"] == 0
 
 
-@pytest.mark.parametrize("options", [("-4",), ("-6",), ("-4", "-s", "4000"), ("-6", "-s", "4000")], ids=" ".join)
+@pytest.mark.parametrize("options", ["-4", "-6", "-4 -s 4000", "-6 -s 4000"])
 def test_ping_passes_each_way(start_box, network, options):
     start_box()
     address = ADDRESS if "-4" in options else ADDRESS6
     for side, peer in (("client", "server"), ("server", "client")):
-        assert ping(network, side, address[peer], *options, "-c", "10", "-i", "0.02") == 10
+        assert ping(network, side, address[peer], *options.split(), "-c", "10", "-i", "0.02") == 10
 
 
 @pytest.mark.parametrize("family", ["-4", "-6"])
