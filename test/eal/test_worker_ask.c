@@ -244,6 +244,31 @@ START_TEST(packet_in_hand_is_shown_as_a_copy)
 }
 END_TEST
 
+/* The flow ends while the packet of its successor is in hand. */
+START_TEST(end_of_a_flow_shows_no_packet_of_the_next)
+{
+	const struct hs_pkt again = SYN(900000);
+
+	open_flow();
+	hs_in_callback(MOS_ON_CONN_END, MOS_HK_RCV, look_at_nothing, &again);
+}
+END_TEST
+
+START_TEST(socket_of_an_ended_flow_is_gone)
+{
+	int active, state;
+
+	open_flow();
+	active = mos_active_id(&hs.c->sockets, 0, mos_flow_table_next(&hs.c->flows, 0));
+	hs_send(&rst);
+	hs_round();
+	ck_assert_uint_eq(hs.c->flows.count, 0);
+	fails(EBADF,
+	      mtcp_getsockopt(hs_mctx(), active, SOL_MONSOCKET, MOS_TCP_STATE_CLI, &state, NULL));
+	fails(EBADF, mtcp_register_callback(hs_mctx(), active, MOS_ON_PKT_IN, MOS_HK_SND, NULL));
+}
+END_TEST
+
 START_TEST(parts_a_packet_lacks_are_null)
 {
 	const struct hs_pkt ip6 = {MOS_CLI, MOS_TCP_SYN, 1, .ip6 = true};
@@ -378,6 +403,8 @@ TCase *ask_case(void)
 	tcase_add_test(tc, no_buffer_is_granted_and_what_is_not_built_says_so);
 	tcase_add_test(tc, each_socket_of_each_flow_keeps_its_own_pointer);
 	tcase_add_test(tc, packet_in_hand_is_shown_as_a_copy);
+	tcase_add_test(tc, end_of_a_flow_shows_no_packet_of_the_next);
+	tcase_add_test(tc, socket_of_an_ended_flow_is_gone);
 	tcase_add_test(tc, parts_a_packet_lacks_are_null);
 	tcase_add_test(tc, timers_fire_in_order_of_time_without_any_flow);
 	tcase_add_test(tc, timer_set_again_at_once_runs_once_a_round);

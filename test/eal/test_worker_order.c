@@ -213,6 +213,23 @@ START_TEST(idle_flow_ends_client_half_first)
 }
 END_TEST
 
+/* Packets of a capture: half a minute may lie between two of one burst. */
+START_TEST(flow_that_idled_within_a_burst_ends_between_its_packets)
+{
+	const struct hs_pkt late = DATA(1001, 5001, 1);
+
+	open_usual();
+	hs_handshake(0);
+	hs_send(&late);
+	hs.now_ns += UINT64_C(31) * 1000000000;
+	hs_send(&late);
+	hs_round();
+	ck_assert_str_eq(hs.log, "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
+				 "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n" IDLE_END);
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_ORPHANS), 1);
+}
+END_TEST
+
 START_TEST(busy_flow_lives_and_does_not_hold_up_idle_ones)
 {
 	const struct hs_pkt data = DATA(1001, 5001, 1);
@@ -382,6 +399,7 @@ TCase *order_case(void)
 	tcase_add_test(tc, reset_out_of_the_window_ends_nothing);
 	tcase_add_test(tc, whole_burst_runs_packet_by_packet);
 	tcase_add_test(tc, idle_flow_ends_client_half_first);
+	tcase_add_test(tc, flow_that_idled_within_a_burst_ends_between_its_packets);
 	tcase_add_test(tc, busy_flow_lives_and_does_not_hold_up_idle_ones);
 	tcase_add_test(tc, flow_waits_in_time_wait_and_a_late_fin_prolongs_it);
 	tcase_add_test(tc, many_flows_expire_within_bounded_rounds);
