@@ -54,7 +54,26 @@ static inline unsigned mos_tcp_enter(struct mos_flow *f, int side, enum mos_tcps
  * Would the half `to` act on the segment? Both updates ask, so that neither half changes when it
  * would not. The answer is the same before and after mos_tcp_sent of the segment.
  */
-bool mos_tcp_accepts(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg);
+bool mos_tcp_accepts_rst(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg);
+bool mos_tcp_accepts_syn(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg);
+
+/* The same of segments without RST and SYN: what is merely out of the window is not refused. */
+static inline bool mos_tcp_accepts_plain(const struct mos_flow *f, int to,
+					 const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *h = &f->half[to];
+
+	if (!(seg->flags & MOS_TCP_ACK))
+		return false; /* RFC 9293 3.10.7.4, fifth */
+	if ((h->flags & MOS_HALF_RCVD) && !mos_seq_plausible(seg->seq, h->rcv_nxt))
+		return false;
+	if (mos_likely(f->state[to] != MOS_TCPS_SYN_RCVD))
+		return true;
+	if (!mos_seq_gt(seg->seq, h->irs))
+		return false;
+	return f->state[!to] == MOS_TCPS_SYN_SENT || !(h->flags & MOS_HALF_ISS) ||
+	       mos_half_acked(h, seg->ack);
+}
 
 /* The half received a SYN with this number. */
 void mos_half_open_receive(struct mos_half *h, uint32_t irs);

@@ -80,7 +80,7 @@ static unsigned received_rst(struct mos_flow *f, int side, const struct mos_tcp_
 {
 	if (f->state[side] == MOS_TCPS_LISTEN)
 		return 0;
-	if (!mos_tcp_accepts(f, side, seg))
+	if (!mos_tcp_accepts_rst(f, side, seg))
 		return MOS_TRACK_BOGUS;
 	return mos_tcp_enter(f, side, MOS_TCPS_CLOSED);
 }
@@ -93,7 +93,7 @@ static unsigned received_syn(struct mos_flow *f, int side, const struct mos_tcp_
 
 	if (f->state[side] == MOS_TCPS_LISTEN && has_ack)
 		return 0;
-	if (!mos_tcp_accepts(f, side, seg))
+	if (!mos_tcp_accepts_syn(f, side, seg))
 		return MOS_TRACK_BOGUS;
 	switch (f->state[side]) {
 	case MOS_TCPS_LISTEN:
@@ -126,7 +126,7 @@ static unsigned received_plain(struct mos_flow *f, int side, const struct mos_tc
 
 	if (f->state[side] == MOS_TCPS_LISTEN)
 		return 0;
-	if (!mos_tcp_accepts(f, side, seg))
+	if (!mos_tcp_accepts_plain(f, side, seg))
 		return MOS_TRACK_BOGUS;
 	if (!(h->flags & MOS_HALF_RCVD) || !(h->flags & MOS_HALF_ISS))
 		return 0;

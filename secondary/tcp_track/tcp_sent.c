@@ -130,7 +130,7 @@ static unsigned sent_rst(struct mos_flow *f, int side, const struct mos_tcp_seg 
 {
 	if (f->state[side] == MOS_TCPS_LISTEN)
 		return 0;
-	if (!mos_tcp_accepts(f, !side, seg))
+	if (!mos_tcp_accepts_rst(f, !side, seg))
 		return MOS_TRACK_BOGUS;
 	return mos_tcp_enter(f, side, MOS_TCPS_CLOSED);
 }
@@ -141,7 +141,7 @@ static unsigned sent_syn(struct mos_flow *f, int side, const struct mos_tcp_seg 
 
 	if (f->state[side] == MOS_TCPS_LISTEN && has_ack)
 		return 0;
-	if (!mos_tcp_accepts(f, !side, seg))
+	if (!mos_tcp_accepts_syn(f, !side, seg))
 		return MOS_TRACK_BOGUS;
 	switch (f->state[side]) {
 	case MOS_TCPS_LISTEN:
@@ -194,7 +194,7 @@ static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_se
 
 	if (f->state[side] == MOS_TCPS_LISTEN)
 		return 0;
-	if (!mos_tcp_accepts(f, !side, seg))
+	if (!mos_tcp_accepts_plain(f, !side, seg))
 		return MOS_TRACK_BOGUS;
 	if (mos_unlikely(!(f->half[!side].flags & MOS_HALF_RCVD))) {
 		sent_before_syn(f, side, seg);

@@ -5,7 +5,7 @@
  * end's, by segments that were lost behind the monitor, or behind it, by segments that the monitor
  * missed; a window is as far as the two can part. The price: a blind guess has two windows to hit.
  */
-static bool rst_accepted(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
+bool mos_tcp_accepts_rst(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
 {
 	const struct mos_half *h = &f->half[to];
 
@@ -18,7 +18,7 @@ static bool rst_accepted(const struct mos_flow *f, int to, const struct mos_tcp_
  * Once a SYN was received, only that one again; any other is answered by a challenge ACK. A SYN/ACK
  * that puts a guess right is told from a forged one by its ACK number.
  */
-static bool syn_accepted(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
+bool mos_tcp_accepts_syn(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
 {
 	const struct mos_half *h = &f->half[to];
 	bool has_ack = seg->flags & MOS_TCP_ACK;
@@ -38,32 +38,6 @@ static bool syn_accepted(const struct mos_flow *f, int to, const struct mos_tcp_
 	default: break;
 	}
 	return (h->flags & MOS_HALF_RCVD) && seg->seq == h->irs;
-}
-
-/* Of data only what is out of all reason: a buffer knows better what lies in the window. */
-static bool plain_accepted(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
-{
-	const struct mos_half *h = &f->half[to];
-
-	if (!(seg->flags & MOS_TCP_ACK))
-		return false; /* RFC 9293 3.10.7.4, fifth */
-	if ((h->flags & MOS_HALF_RCVD) && !mos_seq_plausible(seg->seq, h->rcv_nxt))
-		return false;
-	if (mos_likely(f->state[to] != MOS_TCPS_SYN_RCVD))
-		return true;
-	if (!mos_seq_gt(seg->seq, h->irs))
-		return false;
-	return f->state[!to] == MOS_TCPS_SYN_SENT || !(h->flags & MOS_HALF_ISS) ||
-	       mos_half_acked(h, seg->ack);
-}
-
-bool mos_tcp_accepts(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
-{
-	if (seg->flags & MOS_TCP_RST)
-		return rst_accepted(f, to, seg);
-	if (seg->flags & MOS_TCP_SYN)
-		return syn_accepted(f, to, seg);
-	return plain_accepted(f, to, seg);
 }
 
 void mos_half_open_receive(struct mos_half *h, uint32_t irs)
