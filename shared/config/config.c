@@ -158,7 +158,7 @@ static int read_statement(struct mos_config_parser *p, enum mos_config_block_id 
 	return read_block(p, child, line);
 }
 
-/* Puts a line that names ports aside until netdev is known. */
+/* Put a line that names ports aside until netdev is known. */
 int mos_config_later(struct mos_config_parser *p, const char *at, const struct mos_config_key *key,
 		     enum mos_config_block_id block)
 {
@@ -312,7 +312,7 @@ int mos_config_parse(struct mos_config *cfg, const char *name, const char *text,
 	return rc;
 }
 
-/* Returns the bytes read, up to MOS_CONFIG_FILE_MAX + 1, or -errno. */
+/* Read it whole. Returns the bytes read, up to MOS_CONFIG_FILE_MAX + 1, or -errno. */
 static ssize_t read_file(int fd, char *text)
 {
 	size_t len = 0;

@@ -23,17 +23,18 @@
  * sensitive. Nothing is ignored in silence: whatever is not understood is an error that names
  * file and line.
  *
- * Result. struct mos_config is plain data of fixed size without pointers: the primary copies it
- * into shared memory. Times stay in the unit of the file, which each field's name or comment
- * gives. Every default is applied and every reference between blocks is resolved.
+ * Result. struct mos_config is plain data of fixed size without pointers. Times stay in the unit
+ * of the file, which each field's name or comment gives. Every default is applied and every
+ * reference between blocks is resolved. What workers must not read differently from the primary
+ * is copied into shared memory (struct mos_settings).
  *
  * Not its job: whether a port, a CPU or a directory exists, opening anything but the file
  * itself, and matching packets against the tables.
  *
  * No state of its own, no output: any process, any thread.
  */
-#ifndef MOS_CONFIG_H
-#define MOS_CONFIG_H
+#ifndef MOS_SHARED_CONFIG_H
+#define MOS_SHARED_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -166,7 +167,7 @@ struct mos_config {
 };
 
 /*
- * Reads the regular file `path` into *cfg. On failure *cfg is zeroed, err (if err_len > 0)
+ * Read the regular file `path` into *cfg. On failure *cfg is zeroed, err (if err_len > 0)
  * receives one line without newline, "path:line: cause", and the result is
  *	-EINVAL   the text is not a configuration, or path is no regular file
  *	-EFBIG    more than MOS_CONFIG_FILE_MAX bytes
@@ -179,12 +180,12 @@ int mos_config_load(struct mos_config *cfg, const char *path, char *err, size_t 
 int mos_config_parse(struct mos_config *cfg, const char *name, const char *text, size_t len,
 		     char *err, size_t err_len);
 
-/* Prints every key with unit, range, default and meaning, from the table the parser uses. */
+/* Print every key with unit, range, default and meaning, from the table the parser uses. */
 void mos_config_describe(FILE *out);
 
 /*
- * Returns the index of the port that `name` names as the file would (vdev arguments are not
- * compared, PCI addresses may be short), or -ENOENT.
+ * Find the port that `name` names as the file would (vdev arguments are not compared, PCI
+ * addresses may be short). Returns its index, or -ENOENT.
  */
 int mos_config_find_port(const struct mos_config *cfg, const char *name);
 

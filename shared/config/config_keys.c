@@ -40,7 +40,8 @@ const struct mos_config_key mos_config_keys[] = {
 	{MOS_KEY("rmem_size", rmem_size), .kind = KEY_INT, RANGE(1, GIB),
 	 .def = "8192", .unit = "bytes", .meaning = "reassembly buffer per side (no effect yet)"},
 	{MOS_KEY("wmem_size", wmem_size), .kind = KEY_INT, RANGE(1, GIB),
-	 .def = "8192", .unit = "bytes", .meaning = "send buffer of an end-host socket (no effect yet)"},
+	 .def = "8192", .unit = "bytes",
+	 .meaning = "send buffer of an end-host socket (no effect yet)"},
 	{MOS_KEY("tcp_tw_interval", tcp_tw_interval), .kind = KEY_INT, RANGE(0, YEAR_S),
 	 .def = "0", .unit = "s", .meaning = "time a flow stays in TIME_WAIT"},
 	{MOS_KEY("tcp_timeout", tcp_timeout), .kind = KEY_INT, RANGE(1, YEAR_S),
@@ -73,7 +74,8 @@ const struct mos_config_key mos_config_keys[] = {
 	{MOS_KEY("end_of_file", end_of_file), .kind = KEY_CHOICE, .range = "run|stop", .def = "run",
 	 .meaning = "after the last packet of all capture files: stay, or end the system"},
 	{MOS_KEY("flow_area", flow_area), .kind = KEY_INT, RANGE(0, 4096), .flags = KEY_ROUND8,
-	 .def = "0", .unit = "bytes", .meaning = "application's memory per flow, survives restarts"},
+	 .def = "0", .unit = "bytes",
+	 .meaning = "application's memory per flow, survives restarts (no call reaches it yet)"},
 	{MOS_KEY("stall_kill", stall_kill_ms), .kind = KEY_INT, RANGE(1, HOUR_MS),
 	 OR(0, "never"), .def = "0", .unit = "ms",
 	 .meaning = "a worker that makes no progress for so long is killed"},
@@ -84,7 +86,7 @@ const struct mos_config_key mos_config_keys[] = {
 	{MOS_KEY("mbufs", mbufs), .kind = KEY_INT, RANGE(2048, 4194304), OR(0, "computed"),
 	 .def = "0", .unit = "packets", .meaning = "packet buffers of the system"},
 	{MOS_KEY("mbuf_size", mbuf_size), .kind = KEY_INT, RANGE(1024, 16384),
-	 .def = "2048", .unit = "bytes", .meaning = "data room of a packet buffer"},
+	 .def = "2048", .unit = "bytes", .meaning = "data room of a packet buffer; MTU 9000 needs 16352"},
 	{MOS_KEY("io_cpu", io_cpu), .kind = KEY_INT, RANGE(0, 1023), OR(-1, "any"),
 	 .def = "-1", .meaning = "CPU of the I/O core"},
 	{MOS_KEY("tcp_checksum", tcp_checksum), .kind = KEY_CHOICE, .range = "verify|trust",
@@ -94,7 +96,7 @@ const struct mos_config_key mos_config_keys[] = {
 
 const unsigned int mos_config_key_count = sizeof(mos_config_keys) / sizeof(mos_config_keys[0]);
 
-_Static_assert(sizeof(mos_config_keys) / sizeof(mos_config_keys[0]) <= MOS_CONFIG_KEY_MAX,
+static_assert(sizeof(mos_config_keys) / sizeof(mos_config_keys[0]) <= MOS_CONFIG_KEY_MAX,
 	       "struct mos_config_parser has a line for each key");
 
 const struct mos_config_key *mos_config_key_find(enum mos_config_block_id block, const char *name)

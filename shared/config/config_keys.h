@@ -1,6 +1,6 @@
 /* The table of scalar keys: one row drives the parser, the default and the description. */
-#ifndef MOS_CONFIG_KEYS_H
-#define MOS_CONFIG_KEYS_H
+#ifndef MOS_SHARED_CONFIG_KEYS_H
+#define MOS_SHARED_CONFIG_KEYS_H
 
 #include "shared/config/config_parse.h"
 
@@ -41,7 +41,7 @@ struct mos_config_key {
 extern const struct mos_config_key mos_config_keys[];
 extern const unsigned int mos_config_key_count;
 
-/* Writes the values that a number may take, as messages and the description show them. */
+/* Write the values that a number may take, as messages and the description show them. */
 void mos_config_key_range(const struct mos_config_key *key, char *text, size_t len);
 
 /* p->words to the field of one key: config_values.c */

@@ -95,7 +95,7 @@ static void skip_comment(struct mos_config_parser *p)
 		p->at++;
 }
 
-/* Skips to the next byte that means something, over any number of lines. */
+/* Skip to the next byte that means something, over any number of lines. */
 void mos_config_skip_blank(struct mos_config_parser *p)
 {
 	for (;;) {
@@ -111,7 +111,7 @@ void mos_config_skip_blank(struct mos_config_parser *p)
 	}
 }
 
-/* Returns the length of the name that starts here, 0 if none does; it stays in the text. */
+/* Step over the name that starts here; it stays in the text. Returns its length, 0 = none. */
 size_t mos_config_scan_name(struct mos_config_parser *p, const char **name)
 {
 	*name = p->at;
@@ -120,7 +120,7 @@ size_t mos_config_scan_name(struct mos_config_parser *p, const char **name)
 	return (size_t)(p->at - *name);
 }
 
-/* Copies one word to out, returns where it ended, NULL after a failure. */
+/* Copy one word to out. Returns where it ended, NULL after a failure. */
 static char *scan_word(struct mos_config_parser *p, char *out)
 {
 	int quote = 0;
@@ -244,7 +244,7 @@ static unsigned int edit_distance(const char *a, size_t a_len, const char *b, si
 	return row[a_len % 3][b_len];
 }
 
-/* Keeps the candidate if it is nearer than what came before and near enough to be meant. */
+/* Keep the candidate if it is nearer than what came before and near enough to be meant. */
 void mos_config_near_try(struct mos_config_near *near, const char *candidate)
 {
 	size_t len = strlen(near->word), candidate_len = strlen(candidate);

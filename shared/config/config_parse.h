@@ -1,19 +1,22 @@
 /*
  * Between the files of this folder only.
  *
- *	config.c         blocks and statements, what holds across blocks
- *	config_lex.c     characters to words, messages
- *	config_keys.c    the table of scalar keys
- *	config_tables.c  the lines of netdev, arp_table, route_table, nic_forward_table
+ *	config.c           blocks and statements, what holds across blocks
+ *	config_lex.c       characters to words, messages
+ *	config_keys.c      the table of scalar keys
+ *	config_values.c    words to values, ranges
+ *	config_tables.c    the lines of netdev, arp_table, route_table, nic_forward_table
+ *	config_describe.c  the table of keys for people
  *
  * Functions return 0, or -EINVAL after they wrote the message. A caller passes that on.
  */
-#ifndef MOS_CONFIG_PARSE_H
-#define MOS_CONFIG_PARSE_H
+#ifndef MOS_SHARED_CONFIG_PARSE_H
+#define MOS_SHARED_CONFIG_PARSE_H
 
 #include "shared/config/config.h"
 
-#define MOS_CONFIG_KEY_MAX   48
+#define MOS_CONFIG_KEY_MAX 48
+
 /* Lines that name ports wait until netdev is read: routes, pairs, stat_print. */
 #define MOS_CONFIG_LATER_MAX (MOS_CONFIG_ROUTE_MAX + MOS_CONFIG_PAIR_MAX + 1)
 
@@ -99,10 +102,10 @@ void mos_config_near_try(struct mos_config_near *near, const char *candidate);
 /* config_keys.c */
 const struct mos_config_key *mos_config_key_find(enum mos_config_block_id block, const char *name);
 void mos_config_key_near(enum mos_config_block_id block, struct mos_config_near *near);
-/* Sets the key from the words that follow; base is the struct its block fills. */
+/* Set the key from the words that follow; base is the struct its block fills. */
 int mos_config_key_read(struct mos_config_parser *p, const struct mos_config_key *key, void *base);
 int mos_config_key_set(struct mos_config_parser *p, const struct mos_config_key *key, void *base);
-/* Sets all defaults of a block and forgets which of its keys were set. */
+/* Set all defaults of a block and forget which of its keys were set. */
 void mos_config_key_defaults(struct mos_config_parser *p, enum mos_config_block_id block,
 			     void *base);
 unsigned int mos_config_key_line(const struct mos_config_parser *p, enum mos_config_block_id block,
@@ -112,8 +115,10 @@ unsigned int mos_config_key_line(const struct mos_config_parser *p, enum mos_con
 int mos_config_later(struct mos_config_parser *p, const char *at, const struct mos_config_key *key,
 		     enum mos_config_block_id block);
 
-/* config_tables.c */
+/* config_values.c */
 int mos_config_mask(struct mos_config_parser *p, const char *text, uint64_t *mask);
+
+/* config_tables.c */
 int mos_config_port_ref(struct mos_config_parser *p, const char *name);
 int mos_config_netdev_entry(struct mos_config_parser *p);
 int mos_config_arp_entry(struct mos_config_parser *p);

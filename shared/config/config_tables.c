@@ -1,6 +1,5 @@
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <net/if.h>
 #include <string.h>
 
@@ -14,7 +13,7 @@ static int fail_usage(struct mos_config_parser *p, enum mos_config_block_id id)
 			       block->name, block->usage);
 }
 
-/* Reads [digits_min, digits_max] hex digits, returns what follows them or NULL. */
+/* Read [digits_min, digits_max] hex digits. Returns what follows them or NULL. */
 static const char *scan_hex(const char *text, int digits_min, int digits_max, unsigned int *value)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -72,7 +71,7 @@ static bool is_port_name(const char *text, size_t len)
 	return true;
 }
 
-/* Fills name, devargs and kind of *port. Returns NULL or what is wrong with the word. */
+/* Fill name, devargs and kind of *port. Returns NULL or what is wrong with the word. */
 static const char *read_port(const char *word, struct mos_config_port *port)
 {
 	size_t name_len = strcspn(word, ",");
@@ -119,7 +118,7 @@ int mos_config_find_port(const struct mos_config *cfg, const char *name)
 	return -ENOENT;
 }
 
-/* Returns the index of the port, or -EINVAL after a message. */
+/* Find a port. Returns its index, or -EINVAL after a message. */
 int mos_config_port_ref(struct mos_config_parser *p, const char *name)
 {
 	struct mos_config_near near = {.word = name};

@@ -38,7 +38,7 @@ void mos_config_key_range(const struct mos_config_key *key, char *text, size_t l
 	}
 }
 
-/* Reads a number; what is not one, or not an int64_t, is a failure. */
+/* Read a number; what is not one, or not an int64_t, is a failure. */
 static int read_int(struct mos_config_parser *p, const char *text, int64_t *value)
 {
 	uint64_t magnitude;
@@ -194,7 +194,7 @@ int mos_config_set_run(struct mos_config_parser *p, void *base)
 
 	if (w->count == 0 || w->word[0][0] == '\0')
 		return mos_config_fail(p, p->line, "`run` names no program");
-	_Static_assert(sizeof(app->args) == sizeof(w->buf), "all words fit");
+	static_assert(sizeof(app->args) == sizeof(w->buf), "all words fit");
 	last = w->word[w->count - 1];
 	memcpy(app->args, w->buf, (size_t)(last - w->buf) + strlen(last) + 1);
 	for (i = 0; i < w->count; i++)
