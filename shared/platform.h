@@ -15,8 +15,9 @@
 #define mos_unlikely(x) __builtin_expect(!!(x), 0)
 
 /*
- * Bring the line at p near, for reading. Written as an instruction where we know it: gcc's link-time
- * optimiser takes functions that only prefetch for functions without effect, and drops the calls.
+ * Bring the line at p near, for reading. Written as an instruction where we know it: gcc's
+ * link-time optimiser takes functions that only prefetch for functions without effect, and drops
+ * the calls.
  */
 static inline void mos_prefetch(const void *p)
 {

@@ -125,7 +125,7 @@ static bool find_flow(struct mos_ctx *c, struct work *w)
 		    !mos_tcp_syn_is_new(f, w->from, &w->seg))
 			return true;
 		mos_ledger_flow(&c->shard->ledger, w->flow);
-		mos_flow_end(c, w->flow, !w->from); /* the tuple is used again (D-09) */
+		mos_flow_end(c, w->flow, !w->from); /* a new connection on the same tuple */
 	}
 	return create_flow(c, w);
 }
@@ -161,6 +161,17 @@ static void receiver_side(struct mos_ctx *c, struct work *w, struct mos_flow *f)
 	mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, event_bits(track));
 }
 
+/* The worker has come through another packet of a flow on which one died. */
+static void survive(struct mos_flow *f)
+{
+	mos_flow_write_begin(f);
+	if (++f->survived >= MOS_STRIKES_FORGET) {
+		f->strikes = 0;
+		f->flags &= (uint8_t)~MOS_FLOW_SUSPECT;
+	}
+	mos_flow_write_end(f);
+}
+
 /* After the packet: end the flow, or look at it sooner if it entered TIME_WAIT. */
 static void after_segment(struct mos_ctx *c, struct work *w, struct mos_flow *f,
 			  const uint8_t state_before[2])
@@ -173,10 +184,8 @@ static void after_segment(struct mos_ctx *c, struct work *w, struct mos_flow *f,
 		mos_flow_end(c, w->flow, !w->from);
 		return;
 	}
-	if (f->state[0] == MOS_TCPS_TIME_WAIT || f->state[1] == MOS_TCPS_TIME_WAIT) {
-		f->tw_since_ms = c->now_ms;
+	if (f->state[0] == MOS_TCPS_TIME_WAIT || f->state[1] == MOS_TCPS_TIME_WAIT)
 		mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
-	}
 }
 
 void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta)
@@ -214,5 +223,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	sender_side(c, &w, f);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
 	receiver_side(c, &w, f);
+	if (mos_unlikely(f->strikes != 0))
+		survive(f);
 	after_segment(c, &w, f, before);
 }

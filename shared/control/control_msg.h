@@ -20,12 +20,13 @@
  * Who the worker is comes from the kernel (SO_PEERCRED), not from a message.
  * Death: the primary holds a pidfd of each peer; the worker sees the socket close. Each side has a
  * deadline for every answer it waits for.
+ *
+ * Not its job: to wait for several peers at a time (primary/supervisor), to know the order of the
+ * messages. No state, no memory of its own; any thread.
  */
 #ifndef MOS_SHARED_CONTROL_MSG_H
 #define MOS_SHARED_CONTROL_MSG_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define MOS_CTL_MAGIC   UINT32_C(0x6d6f7363) /* "mosc" */
@@ -70,7 +71,7 @@ int mos_ctl_send(int fd, const struct mos_ctl_msg *m);
 /*
  * Receive one message, waiting up to timeout_ms (0 = not at all, -1 = for ever). 0 or -errno:
  * -EAGAIN nothing came in time, -EPIPE the peer closed, -EPROTO not one of our messages (size,
- * magic, version, type); with another version *m still holds what came. text is terminated on return.
+ * magic, version, type); with another version *m still holds what came. text is terminated.
  */
 int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms);
 

@@ -27,10 +27,10 @@
 #define MOS_EAL_PATH_LEN 256  /* enough for any path below it, with NUL */
 #define MOS_EAL_CPUS_LEN 4096 /* enough for any list of CPUs, with NUL */
 
-/* Environment variable: a log level of DPDK (error, warning, notice, info, debug), shown on stderr. */
+/* Environment variable: log level of DPDK (error, warning, notice, info, debug), for stderr. */
 #define MOS_ENV_EAL_LOG "MOS_EAL_LOG"
 
-/* May this be a file prefix? It becomes part of paths: letters, digits and "_-.", no leading dot. */
+/* May this be a file prefix? It becomes part of paths: letters, digits, "_-."; no leading dot. */
 static inline bool mos_eal_prefix_ok(const char *prefix)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -82,6 +82,7 @@ static inline char *mos_eal_env_hide(void)
 	return saved;
 }
 
+/* Put back what mos_eal_env_hide took out, and free it. */
 static inline void mos_eal_env_show(char *saved)
 {
 	if (saved)

@@ -32,12 +32,7 @@ struct mos_flow_key {
 	uint16_t vlan;      /* 0 = untagged */
 	uint16_t ip_version; /* 4 or 6 */
 };
-static_assert(sizeof(struct mos_flow_key) == 40, "compared as five words");
-
-static inline bool mos_flow_key_eq(const struct mos_flow_key *a, const struct mos_flow_key *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
+static_assert(sizeof(struct mos_flow_key) == 40, "no padding: it is compared as words");
 
 /* The key of the other direction. */
 static inline void mos_flow_key_reverse(struct mos_flow_key *out, const struct mos_flow_key *in)
@@ -87,8 +82,12 @@ enum {
 	MOS_FLOW_SUSPECT = 1 << 1, /* a worker died while it worked on this flow */
 };
 
-/* Deaths of workers on one flow after which it is passed unmonitored. */
-#define MOS_STRIKES_MAX 3
+/*
+ * Deaths of workers on one flow after which it is passed unmonitored. A flow that has since come
+ * through MOS_STRIKES_FORGET packets did not cause them: an operator's kill -9 hits some flow too.
+ */
+#define MOS_STRIKES_MAX	   3
+#define MOS_STRIKES_FORGET 256
 
 /* Letters: S the worker that holds the shard; * also the primary, after that worker's death. */
 struct mos_flow {
@@ -105,11 +104,11 @@ struct mos_flow {
 	struct mos_half half[2]; /* S */
 	/* line 2 */
 	uint32_t start_ms;       /* S time of the first SYN */
-	uint32_t tw_since_ms;    /* S when TIME_WAIT began */
+	uint8_t  in_port[2];     /* S port on which packets of each side come in */
+	uint16_t survived;       /* * packets since the last strike */
 	uint64_t packets[2];     /* S sent by client, by server */
 	uint64_t bytes[2];       /* S IP bytes sent by client, by server */
-	uint8_t  in_port[2];     /* S port on which packets of each side come in */
-	uint8_t  pad[22];
+	uint8_t  pad[24];
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");
@@ -119,12 +118,13 @@ static_assert(sizeof(struct mos_flow) == 192, "three lines");
 static inline void mos_flow_write_begin(struct mos_flow *f)
 {
 	__atomic_store_n(&f->seqcount, f->seqcount + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* a reader that sees the change sees it odd */
+	/* Pairs with the fence in snapshot: a reader that sees the change sees it odd. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 static inline void mos_flow_write_end(struct mos_flow *f)
 {
-	__atomic_store_n(&f->seqcount, f->seqcount + 1, __ATOMIC_RELEASE); /* pairs with read_begin */
+	__atomic_store_n(&f->seqcount, f->seqcount + 1, __ATOMIC_RELEASE); /* pairs with snapshot */
 }
 
 #endif

@@ -201,8 +201,10 @@ void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
 
 	assert(slot < t->capacity);
 	assert(f->flags & MOS_FLOW_IN_USE);
-	/* First: the record is free before anything says so. The fence in write_begin keeps the
-	 * next insert behind it. */
+	/*
+	 * First: the record is free before anything says so. The fence in write_begin keeps the
+	 * next insert behind it.
+	 */
 	__atomic_store_n(&f->flags, 0, __ATOMIC_RELEASE);
 	mos_flow_index_del(t, f->hash, slot);
 	t->free_slots[t->free_count++] = slot;

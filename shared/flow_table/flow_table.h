@@ -31,7 +31,7 @@
 struct mos_flow_table_hdr; /* in shared memory */
 struct mos_flow_bucket;
 
-/* Private to the process that holds the shard. Members are read by the inlines below only. */
+/* Private to the process that holds the shard; others may read capacity and count. */
 struct mos_flow_table {
 	struct mos_flow_table_hdr *hdr;
 	struct mos_flow_bucket *buckets; /* buckets + overflow buckets */
@@ -81,7 +81,7 @@ void mos_flow_table_prefetch_bucket(const struct mos_flow_table *t, uint32_t has
 void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash);
 
 /*
- * Find the flow of a packet with this key. *side becomes the side that sent it (MOS_CLI or MOS_SVR).
+ * Find the flow of a packet with this key; *side becomes the side that sent it, MOS_CLI or MOS_SVR.
  * Returns the record number, or MOS_FLOW_NONE.
  */
 uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_flow_key *key,
@@ -99,6 +99,7 @@ uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_k
 /* Remove a flow in use. Its record number may be given out again by the next insert. */
 void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot);
 
+/* The record of a number below the capacity. */
 static inline struct mos_flow *mos_flow_at(const struct mos_flow_table *t, uint32_t slot)
 {
 	return &t->flows[slot];

@@ -15,6 +15,7 @@
 #include "shared/flow_table/flow_table.h"
 #include "shared/flow_table/flow_table_layout.h"
 #include "shared/packet/hash.h"
+#include "shared/test_twice.h"
 
 /* ck_assert writes a line to a pipe each time; this one only when it fails: for loops. */
 #define must(x)                                         \
@@ -22,32 +23,6 @@
 		if (!(x))                               \
 			ck_abort_msg("not so: %s", #x); \
 	} while (0)
-
-/* The same memory at two addresses: as the writer's process and a reader's see it. */
-struct twice {
-	void *a, *b;
-	size_t len;
-};
-
-static inline struct twice map_twice(size_t len)
-{
-	int fd = memfd_create("flow_table", MFD_CLOEXEC);
-	struct twice m = {.len = len};
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
-	m.a = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	m.b = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ck_assert(m.a != MAP_FAILED && m.b != MAP_FAILED && m.a != m.b);
-	close(fd);
-	return m;
-}
-
-static inline void unmap_twice(struct twice *m)
-{
-	munmap(m->a, m->len);
-	munmap(m->b, m->len);
-}
 
 struct rng {
 	uint64_t state;

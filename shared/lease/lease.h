@@ -15,6 +15,8 @@
  *
  * epoch counts the grants: a holder that finds another epoch is no longer the holder.
  * heartbeat is the worker's round counter; without progress while packets wait it is a stall.
+ *
+ * Memory: part of struct mos_shard. Not its job: who gets a shard (primary/supervisor).
  */
 #ifndef MOS_SHARED_LEASE_H
 #define MOS_SHARED_LEASE_H
@@ -38,33 +40,39 @@ struct mos_lease {
 	uint32_t epoch;      /* P number of grants so far */
 	int32_t  pid;        /* P holder, 0 when free */
 	uint32_t attach_slot; /* P holder's attachment */
-	uint64_t start_time; /* P holder's start time (field 22 of /proc/PID/stat): pids are reused */
+	uint64_t start_time; /* P holder's, field 22 of /proc/PID/stat: pids are reused */
 
 	uint64_t heartbeat MOS_CACHE_ALIGNED; /* S rounds of the poll loop, monotone over holders */
 } MOS_CACHE_ALIGNED;
 static_assert(sizeof(struct mos_lease) == 128, "primary's line and worker's line");
 
-/* FREE -> HELD. Primary only. Returns the new epoch, or 0 when the lease is not free. */
+/* ---- primary ---- */
+
+/* FREE -> HELD. Returns the new epoch, or 0 when the lease is not free. */
 uint32_t mos_lease_grant(struct mos_lease *l, int32_t pid, uint64_t start_time,
 			 uint32_t attach_slot);
 
+/* HELD or YIELDING -> DEAD, once the process is known to be gone. False in other states. */
+bool mos_lease_declare_dead(struct mos_lease *l);
+
+/* YIELDING or DEAD -> FREE, once the shard is in order again. False in other states. */
+bool mos_lease_release(struct mos_lease *l);
+
+/* ---- worker ---- */
+
 /*
- * HELD -> YIELDING: the holder has put everything down and will not touch the shard again. Worker.
- * False when the lease is not HELD under this epoch.
+ * HELD -> YIELDING: the holder has put everything down and will not touch the shard again. False
+ * when the lease is not HELD under this epoch.
  */
 bool mos_lease_yield(struct mos_lease *l, uint32_t epoch);
 
-/* HELD or YIELDING -> DEAD, once the process is known to be gone. Primary only. False if FREE. */
-bool mos_lease_declare_dead(struct mos_lease *l);
-
-/* YIELDING or DEAD -> FREE, once the shard is in order again. Primary only. */
-bool mos_lease_release(struct mos_lease *l);
-
-/* One round of the poll loop has ended. Worker. */
+/* One round of the poll loop has ended, or one look at what it waits for. */
 static inline void mos_lease_beat(struct mos_lease *l)
 {
 	__atomic_store_n(&l->heartbeat, l->heartbeat + 1, __ATOMIC_RELAXED);
 }
+
+/* ---- any process ---- */
 
 /* Current state, with acquire: what the previous owner of the transition wrote is visible. */
 static inline enum mos_lease_state mos_lease_state(const struct mos_lease *l)

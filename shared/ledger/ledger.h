@@ -10,16 +10,18 @@
  *   rx_tail, tx_tail
  *
  * After a death the primary asks mos_ledger_resolve() what became of the n packets:
- *   count == 0                    nothing in hand
+ *   count == 0                    nothing in hand; at stage AFTER a timer or an adopted flow was
  *   rx cons.tail moved            all is done, only `end` is missing
  *   tx prod.tail moved            the burst went out: complete the dequeue of n
  *   otherwise                     [0, cur) are finished: send them by their verdicts
  *                                 cur is the suspect if stage != IDLE
  *                                 the rest stays in the ring for the successor
  *
- * One writer, the worker that holds the shard. All stores are relaxed but ordered by release
- * fences where the order is read after a death; a dead process's stores up to its last one are
- * visible, in order, to whoever learns of its death.
+ * One writer, the worker that holds the shard; between two of them the primary empties it. A dead
+ * process's stores up to its last one are visible, in order, to whoever learns of its death; the
+ * release stores below keep the compiler from changing that order where it is read.
+ *
+ * Memory: part of struct mos_shard. Not its job: the mbufs themselves (primary/crash).
  */
 #ifndef MOS_SHARED_LEDGER_H
 #define MOS_SHARED_LEDGER_H
@@ -42,6 +44,7 @@ enum mos_ledger_stage {
 	MOS_STAGE_AFTER,   /* timers and expiry, no packet in hand */
 };
 
+/* Letters: S the worker that holds the shard. */
 struct mos_ledger {
 	uint32_t count;   /* S packets in hand, 0 = none; written last by begin, first by end */
 	uint32_t rx_tail; /* S rx cons.tail before the burst */
@@ -49,7 +52,6 @@ struct mos_ledger {
 	uint32_t cur;     /* S packet that is worked on, [0, count] */
 	uint32_t stage;   /* S enum mos_ledger_stage */
 	uint32_t flow;    /* S its flow record, UINT32_MAX = none */
-	uint64_t burst;   /* S serial number of the burst */
 } MOS_CACHE_ALIGNED;
 
 /* What is to be done with a dead worker's burst. */
@@ -63,6 +65,7 @@ struct mos_ledger_verdict {
 
 /* ---- worker ---- */
 
+/* A burst of count packets is in hand; the positions are the rings' tails before it. */
 static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32_t rx_tail,
 				    uint32_t tx_tail)
 {
@@ -71,15 +74,16 @@ static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32
 	l->cur = 0;
 	l->stage = MOS_STAGE_IDLE;
 	l->flow = UINT32_MAX;
-	l->burst++;
 	__atomic_store_n(&l->count, count, __ATOMIC_RELEASE); /* what it counts is written */
 }
 
+/* Enter a stage of the work on packet `cur`, or AFTER and back to IDLE when none is in hand. */
 static inline void mos_ledger_stage(struct mos_ledger *l, enum mos_ledger_stage stage)
 {
 	__atomic_store_n(&l->stage, stage, __ATOMIC_RELEASE); /* work of the stage before is done */
 }
 
+/* The work from here on is about this flow record; UINT32_MAX = none. */
 static inline void mos_ledger_flow(struct mos_ledger *l, uint32_t flow)
 {
 	__atomic_store_n(&l->flow, flow, __ATOMIC_RELEASE);
@@ -98,6 +102,7 @@ static inline void mos_ledger_done(struct mos_ledger *l, uint32_t i)
 	l->flow = UINT32_MAX;
 }
 
+/* The burst was handed over and given back: nothing is in hand. */
 static inline void mos_ledger_end(struct mos_ledger *l)
 {
 	__atomic_store_n(&l->count, 0, __ATOMIC_RELEASE); /* rx cons.tail has moved before */
@@ -116,6 +121,9 @@ bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint3
 /* Make it empty. Primary, while nobody holds the shard. */
 void mos_ledger_reset(struct mos_ledger *l);
 
+/* ---- any process ---- */
+
+/* "idle", "raw", ... "after" or "?". */
 const char *mos_ledger_stage_name(unsigned stage);
 
 #endif

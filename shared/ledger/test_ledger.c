@@ -226,17 +226,6 @@ START_TEST(reset_ledger_is_empty)
 }
 END_TEST
 
-START_TEST(bursts_are_numbered)
-{
-	mos_ledger_begin(worker, 1, 0, 0);
-	mos_ledger_end(worker);
-	mos_ledger_begin(worker, 1, 1, 1);
-	ck_assert_uint_eq(primary->burst, 2);
-	mos_ledger_reset(primary);
-	ck_assert_uint_eq(primary->burst, 2); /* a successor goes on */
-}
-END_TEST
-
 START_TEST(every_stage_has_a_name)
 {
 	ck_assert_str_eq(mos_ledger_stage_name(MOS_STAGE_IDLE), "idle");
@@ -264,7 +253,6 @@ int main(void)
 			    sizeof(garbage) / sizeof(garbage[0]));
 	tcase_add_test(tc, random_bytes_never_point_outside);
 	tcase_add_test(tc, reset_ledger_is_empty);
-	tcase_add_test(tc, bursts_are_numbered);
 	tcase_add_test(tc, every_stage_has_a_name);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);

@@ -1,8 +1,8 @@
 /*
  * What a frame says about itself, read once, without trusting any length in it.
  *
- *   frame:  | Ethernet [VLAN [VLAN]] | IPv4 + options / IPv6 + ext headers | TCP + options | payload | pad |
- *           0                        l3_off                                l4_off          payload_off
+ *   | Ethernet [VLAN [VLAN]] | IPv4 + options, IPv6 + ext. | TCP + options | payload | pad |
+ *   0                        l3_off                        l4_off          payload_off
  *
  * The primary parses each frame once and leaves the result in the mbuf as struct mos_pkt_meta
  * (an mbuf dynamic field); the worker only reads headers at offsets that were checked here.
@@ -18,7 +18,6 @@
 
 #include <assert.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* What the system does with a frame. */

@@ -1,7 +1,7 @@
 /*
  * The root: the one object every process looks up by name. It says what the system is made of.
  *
- *   memzone mos_root       struct mos_root: layout hash, settings, port table, where the shards are
+ *   memzone mos_root       struct mos_root: layout hash, settings, port table, the shards
  *   memzone mos_shard_<i>  struct mos_shard | rings | flow table | user areas     (see shard.h)
  *
  * The primary reserves and formats everything before it lets the first worker in, and stores the
@@ -9,12 +9,11 @@
  * DPDK maps alike in all processes.
  *
  * The layout hash covers size and offsets of every shared struct, and the version. A worker built
- * against another layout is refused before it maps anything (shared/control), and checks again here.
+ * against another layout is refused before it maps anything (shared/control); join checks again.
  */
 #ifndef MOS_SHARED_ROOT_H
 #define MOS_SHARED_ROOT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "shared/counters/counters.h"
@@ -34,7 +33,7 @@ enum mos_run_state {
 	MOS_RUN_STOPPED, /* the primary is going away: touch no ring any more */
 };
 
-/* One row of the port table. */
+/* One row of the port table. Letters as in struct mos_root. */
 struct mos_port_row {
 	char name[64];	    /* I as in mos.conf: "veth0", "net_pcap0", "0000:03:00.0" */
 	uint8_t mac[6];	    /* I */
@@ -44,10 +43,12 @@ struct mos_port_row {
 	uint16_t mtu;	    /* I bytes of IP packet */
 	uint8_t link_up;    /* P */
 	uint8_t at_end;	    /* P the capture file has ended */
-	uint8_t reserved[2];
 };
 
-/* What a worker must know of the configuration; a copy, so that it agrees with the primary's. */
+/*
+ * What a worker must know of the configuration; a copy, so that it agrees with the primary's. All
+ * I.
+ */
 struct mos_settings {
 	uint32_t max_flows;	 /* records per shard */
 	uint32_t flow_area;	 /* bytes of user area per flow, 0 = none */
@@ -58,7 +59,6 @@ struct mos_settings {
 	uint8_t idle_poll;	 /* 1 = never sleep */
 	uint8_t ipv6;		 /* 1 = TCP over IPv6 is tracked */
 	uint8_t verify_tcp_csum; /* 1 = compute TCP checksums */
-	uint8_t reserved[3];
 };
 
 /* Letters: I immutable after new, P primary. */
@@ -77,15 +77,11 @@ struct mos_root {
 	struct mos_port_row port[MOS_PORT_MAX];
 
 	uint32_t run MOS_CACHE_ALIGNED; /* P enum mos_run_state */
-	uint32_t reserved;
 	uint64_t clock_ns; /* P time stamp of the latest packet (clock = packet) */
 
 	struct mos_counters io;		/* the I/O lcore's */
 	struct mos_counters supervisor; /* the supervisor's */
 } MOS_CACHE_ALIGNED;
-
-/* Hash over sizes and offsets of all shared structs and the layout version. Any process. */
-uint64_t mos_layout_hash(void);
 
 /* ---- primary ---- */
 
@@ -96,7 +92,10 @@ int mos_root_new(struct mos_root *mem, uint32_t shard_count, uint32_t port_count
 /* Everything is in place: store the magic with release (pairs with mos_root_join). */
 void mos_root_publish(struct mos_root *root);
 
-/* ---- worker ---- */
+/* ---- any process ---- */
+
+/* Hash over sizes and offsets of all shared structs and the layout version. */
+uint64_t mos_layout_hash(void);
 
 /*
  * Check a root found by name. 0; -EAGAIN (not published yet, try again), -EPROTO (other layout),
@@ -104,6 +103,7 @@ void mos_root_publish(struct mos_root *root);
  */
 int mos_root_join(const struct mos_root *root);
 
+/* Where the system is in its life, with acquire. */
 static inline enum mos_run_state mos_root_run(const struct mos_root *root)
 {
 	return (enum mos_run_state)__atomic_load_n(&root->run, __ATOMIC_ACQUIRE);
