@@ -38,12 +38,12 @@ struct mos_cur_pkt {
 	struct mos_pkt_meta *meta;
 };
 
-/* Where a context is in its life. Only ever moves down this list, then back to FREE. */
+/* Where a context is in its life: secondary/context draws it. */
 enum mos_ctx_state {
 	MOS_CTX_FREE,
 	MOS_CTX_SETTING_UP, /* leased; the application creates sockets; no packet is taken */
 	MOS_CTX_RUNNING,
-	MOS_CTX_ENDED, /* the stack thread has left, the lease is given back */
+	MOS_CTX_ENDED, /* the loop has ended, the lease is being given back; or not set up yet */
 };
 
 struct mos_ctx {
@@ -51,7 +51,7 @@ struct mos_ctx {
 	_Atomic uint32_t state;	  /* enum mos_ctx_state */
 	_Atomic bool stop;	  /* asked to end */
 	_Atomic bool open;	  /* the application has set up: take packets */
-	_Atomic uint32_t callers; /* API calls that any thread may make, under way */
+	_Atomic uint32_t callers; /* API calls under way that any thread may make */
 	pthread_t thread;
 	pthread_t creator; /* thread that created it */
 

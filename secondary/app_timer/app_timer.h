@@ -3,7 +3,8 @@
  * times in the order they were set. Any thread adds, under the lock; the stack thread takes out
  * what is due, and looks at one atomic word when nothing is.
  *
- * Time: stack clock in nanoseconds, passed in. Memory: heap, grows by doubling.
+ * Time: stack clock in nanoseconds, passed in. Memory: heap, grows by doubling. Not its job: to call
+ * the callbacks (secondary/event).
  */
 #ifndef MOS_SECONDARY_APP_TIMER_H
 #define MOS_SECONDARY_APP_TIMER_H
@@ -36,14 +37,16 @@ void mos_app_timers_fini(struct mos_app_timers *t);
 /* Add a timer. 0 or -ENOMEM. Any thread, also from a timer's own callback. */
 int mos_app_timers_add(struct mos_app_timers *t, uint64_t due_ns, int id, callback_t cb);
 
-/*
- * Take out the first timer that is due at now_ns and was set before `before` (a value of
- * mos_app_timers_mark, so that a callback that sets a timer in the past is not called again and
- * again in one round). False when there is none, or another thread is adding one. Stack thread.
- */
-bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t before,
-			 struct mos_app_timer *out);
+/* The mark between the timers set so far and those to come: for the take of a round. */
 uint64_t mos_app_timers_mark(struct mos_app_timers *t);
+
+/*
+ * Take out the first timer that is due at now_ns and was set before the mark before_serial, so that
+ * a callback that sets a timer in the past is not called again and again in one round. False when
+ * there is none, or another thread is adding one. Stack thread.
+ */
+bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t before_serial,
+			 struct mos_app_timer *out);
 
 /* Nothing is due: no lock is taken. */
 static inline bool mos_app_timers_idle(const struct mos_app_timers *t, uint64_t now_ns)

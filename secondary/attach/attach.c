@@ -61,7 +61,7 @@ static int connect_to_primary(const struct mos_config *cfg)
 	return fd;
 }
 
-/* Wait for an answer of this type; others that are left over from an earlier request are skipped. */
+/* Wait for an answer of this type; those left over from an earlier request are skipped. */
 static int answer(int fd, struct mos_ctl_msg *m, enum mos_ctl_type want, int timeout_ms)
 {
 	for (int i = 0; i < 8; i++) {

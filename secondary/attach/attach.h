@@ -1,5 +1,6 @@
 /*
- * How a process becomes a worker: control socket, EAL, root, leases (shared/control says the order).
+ * How a process becomes a worker: control socket, EAL, root, leases (shared/control says the
+ * order).
  *
  * Nothing of the shared memory is touched before the primary has said WELCOME. Every failure leaves
  * one clear line in mos_last_error(). Calls are serialised by the worker's ctl_lock.

@@ -174,14 +174,15 @@ static void give_back(struct mos_ctx *c, enum mos_loop_end why)
 }
 
 /*
- * Wait for the API calls that still use the context. Not for ever: a signal handler may wait for us,
- * on top of such a call.
+ * Wait for the API calls that still use the context. Not for ever: a signal handler may wait for
+ * us, on top of such a call.
  */
 static bool callers_have_left(struct mos_ctx *c)
 {
 	const struct timespec nap = {.tv_nsec = CALLERS_NAP_NS};
 
-	atomic_thread_fence(memory_order_seq_cst); /* ENDED is out before callers is read */
+	/* ENDED is out before callers is read: pairs with the count in mos_ctx_enter. */
+	atomic_thread_fence(memory_order_seq_cst);
 	for (int i = 0; i < CALLERS_NAPS; i++) {
 		if (atomic_load(&c->callers) == 0)
 			return true;

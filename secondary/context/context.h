@@ -1,7 +1,10 @@
 /*
  * Life of a context: lease a shard, adopt its flows, run the stack thread, give the lease back.
  *
- *   FREE -> SETTING_UP (create) -> RUNNING (first of: app_join, 200 ms) -> ENDED -> FREE (destroy)
+ *   FREE -> SETTING_UP (create) -> RUNNING (app_join, or its wait is over) -> ENDED -> FREE
+ *
+ * The wait for app_join: see SETUP_WAIT_NS in loop.c. ENDED is also what a context reads that is
+ * being created, so that nobody uses it. FREE again means that the stack thread has left.
  *
  * The structs live in a static table and are never freed, so a stale handle is refused instead of
  * followed. The stack thread itself releases everything it used; destroy only asks it to end and

@@ -128,8 +128,8 @@ static int build_args(struct args *a, const char *file_prefix, unsigned int lcor
 }
 
 /*
- * rte_eal_init() without its side effects on the calling thread. The signal mask is inherited by the
- * threads it starts: with everything blocked, handlers run in the application's threads only.
+ * rte_eal_init() without its side effects on the calling thread. The signal mask is inherited by
+ * the threads it starts: with everything blocked, handlers run in the application's threads only.
  */
 static int run_eal(struct args *a)
 {

@@ -1,8 +1,8 @@
 /*
  * Makes this process a DPDK secondary of the primary with the given file prefix.
  *
- *   control socket WELCOME -> mos_eal_worker_init -> memzone lookup -> ATTACHED ... -> mos_eal_worker_fini
- *                            |<---- the attach window: one worker at a time ---->|
+ *   WELCOME -> mos_eal_worker_init -> memzone lookup -> ATTACHED ... -> mos_eal_worker_fini
+ *             |<--- the attach window: one worker at a time --->|
  *
  * Within the window EAL takes locks in shared memory that no kernel releases for a dead process:
  * the memzone lock and the memory hotplug lock. The primary mends them (primary/eal). Behind those

@@ -26,7 +26,7 @@ void mos_event_raw(struct mos_ctx *c);
 /* Run the timers that are due. */
 void mos_event_timers(struct mos_ctx *c);
 
-/* Events and hooks this version builds; the others answer ENOSYS. */
+/* Events that this version raises; registering another answers ENOSYS. */
 #define MOS_EVENTS_BUILT \
 	(MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_TCP_STATE_CHANGE | MOS_ON_CONN_END)
 

@@ -33,7 +33,7 @@ void mos_loop_clock(struct mos_ctx *c)
 	if (!c->root->settings.clock_packet) {
 		now = monotonic_ns() + (uint64_t)c->root->wall_offset_ns;
 	} else {
-		/* Clock first, then the ring: all that is older is in it by now, and is waited for. */
+		/* Clock first, then the ring: all that is older is in it by now. */
 		now = __atomic_load_n(&c->root->clock_ns, __ATOMIC_ACQUIRE);
 		if (rte_ring_count(c->shard->rx) != 0)
 			return;
@@ -44,7 +44,7 @@ void mos_loop_clock(struct mos_ctx *c)
 	}
 }
 
-/* Stop waiting for the primary: it is leaving, or this context is. */
+/* The primary ends, or has died: nobody takes from the tx ring any more. */
 static bool primary_leaves(const struct mos_ctx *c)
 {
 	return mos_root_run(c->root) == MOS_RUN_STOPPED || !mos_attach_primary_lives(c->ctl_fd);
@@ -162,8 +162,9 @@ static bool must_end(struct mos_ctx *c, uint32_t n, enum mos_loop_end *why)
 
 /*
  * Take no packet before the application has set up its sockets and callbacks: mtcp_app_join says
- * so. A program that never calls it is waited for this long. With flows of a predecessor in hand the
- * time runs from its first socket on: a flow that is taken over by no socket has lost its monitor.
+ * so. A program that never calls it is waited for this long. With flows of a predecessor in hand
+ * the time runs from its first socket on: a flow that is taken over by no socket has lost its
+ * monitor.
  */
 #define SETUP_WAIT_NS 200000000
 #define ADOPT_WAIT_NS 5000000000 /* but no longer than this */

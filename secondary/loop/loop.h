@@ -1,8 +1,9 @@
 /*
- * The poll loop of one context: bursts from the rx ring, timers, expiry, back-off.
+ * The poll loop of one context: bursts from the rx ring, timers, expiry, adoption, back-off.
  *
- *   round:  take a burst (rx cons.head) -> ledger begin -> pipeline -> tx ring in one bulk
- *           -> give the burst back (rx cons.tail) -> ledger end -> clock, timers, expiry, heartbeat
+ *   round:  clock -> take a burst (rx cons.head) -> ledger begin -> pipeline
+ *           -> tx ring in one bulk -> give the burst back (rx cons.tail) -> ledger end
+ *           -> timers, expiry, some adopted flows, closed sockets -> heartbeat
  *
  * The order of the steps is what makes a death at any instruction harmless: see shared/ledger.
  * With nothing to do the loop spins some rounds and then sleeps for short times that grow, unless
@@ -17,7 +18,7 @@
 enum mos_loop_end {
 	MOS_LOOP_STOPPED,	/* asked to, by mtcp_destroy_context or a signal */
 	MOS_LOOP_INPUT_ENDED,	/* the primary says that all input is processed */
-	MOS_LOOP_PRIMARY_STOPS, /* the primary ends in order: the lease can be given back */
+	MOS_LOOP_PRIMARY_STOPS, /* the primary ends in order: the lease is given back */
 	MOS_LOOP_PRIMARY_GONE,	/* the primary died: the rings must not be touched */
 };
 
@@ -27,7 +28,10 @@ enum mos_loop_end mos_loop_run(struct mos_ctx *c);
 /* One round; returns how many packets it processed. Exposed for tests and benchmarks. */
 uint32_t mos_loop_round(struct mos_ctx *c);
 
-/* Read the stack clock; with clock = packet only where the packets do not drive it. */
+/*
+ * Read the stack clock. With clock = packet it is the primary's while the rx ring is empty; else the
+ * packets drive it.
+ */
 void mos_loop_clock(struct mos_ctx *c);
 
 #endif

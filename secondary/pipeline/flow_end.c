@@ -97,6 +97,6 @@ void mos_flow_expire(struct mos_ctx *c)
 			mos_flow_timer_arm(&c->flow_timer, flow,
 					   mos_flow_deadline_ms(c, mos_flow_at(&c->flows, flow)));
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
-		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a timer's death is not this flow's */
+		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */
 	}
 }

@@ -1,8 +1,11 @@
 /*
  * What happens to a packet in a worker (specification section 4.1).
  *
- *   raw sockets -> checksum, flow lookup, creation -> sender half -> SND hook
- *     -> receiver half -> RCV hook -> verdict -> end of the flow
+ *   pipeline.c    stack clock -> raw sockets -> TCP?
+ *   segment.c     checksum, flow lookup, creation -> sender half -> SND hook -> receiver half
+ *                   -> RCV hook -> end of the flow
+ *   flow_end.c    flows that end: by a packet, by the clock
+ *   restore.c     flows of a predecessor: CONN_START once more
  *
  * A burst goes through in stages, so that the memory of one packet arrives while another is worked
  * on: meta data, headers and index bucket, flow record, work. The ledger is told before each step
@@ -22,16 +25,11 @@ void mos_pipeline_burst(struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_
 /* One TCP segment of meta->pkt_class MOS_PKT_TCP: everything from flow lookup on. */
 void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta);
 
-/* What ended a flow: decides which half's events come first (section 4.2). */
-enum mos_end_cause {
-	MOS_END_PACKET,	   /* `first` is the receiver of the packet */
-	MOS_END_IDLE,	   /* client half first */
-	MOS_END_TIME_WAIT, /* the half that waited first */
-};
-
 /*
  * End a flow: for each half, beginning with `first`, TCP_STATE_CHANGE and CONN_END at RCV, then at
- * SND; then the record is free. No packet is current meanwhile.
+ * SND; then the record is free. No packet is current meanwhile. `first` is the receiver of the
+ * packet that ended it; by the clock, the half that waited in TIME_WAIT, else the client's
+ * (specification section 4.2).
  */
 void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
 
@@ -48,13 +46,15 @@ void mos_flow_expire(struct mos_ctx *c);
 uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f);
 
 /*
- * Adoption. begin: arm timers of all records found, mark them to be restored. step: replay
- * CONN_START for some of them, called once per round; flow: now, before its packet is looked at.
+ * Adoption. begin: arm timers of all records found, mark them to be restored; 0 or -ENOMEM. step:
+ * replay CONN_START for some of them, called once per round. flow: for this one now, before its
+ * packet is looked at.
  */
 int mos_restore_begin(struct mos_ctx *c);
 void mos_restore_step(struct mos_ctx *c);
 void mos_restore_flow(struct mos_ctx *c, uint32_t flow);
 
+/* The flow was adopted, and CONN_START has not been replayed for it yet. */
 static inline bool mos_restore_pending(const struct mos_ctx *c, uint32_t flow)
 {
 	return mos_unlikely(c->to_restore != NULL) && c->to_restore[flow];

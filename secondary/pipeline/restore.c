@@ -53,7 +53,7 @@ void mos_restore_step(struct mos_ctx *c)
 	if (mos_likely(c->to_restore == NULL))
 		return;
 	for (unsigned i = 0; i < RESTORE_PER_ROUND; i++) {
-		/* Not along the records: with few flows in a large table one round would pass all. */
+		/* Not by the records: with few flows in a large table one round would pass all. */
 		uint8_t *mark = memchr(c->to_restore + c->restore_next, 1,
 				       c->flows.capacity - c->restore_next);
 		uint32_t flow;
@@ -69,6 +69,6 @@ void mos_restore_step(struct mos_ctx *c)
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
 		mos_restore_flow(c, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
-		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a timer's death is not this flow's */
+		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */
 	}
 }

@@ -14,7 +14,7 @@
  *
  * Any thread creates, registers and closes (under the table's lock); the stack thread reads without
  * a lock. A closed socket is out of the path at the next packet; its array is swept and its number
- * given out again by the stack thread (mos_sockets_sweep), which alone touches flow entries.
+ * given out again by the stack thread (mos_sockets_sweep), which alone attaches and detaches flows.
  */
 #ifndef MOS_SECONDARY_SOCKET_H
 #define MOS_SECONDARY_SOCKET_H
@@ -63,15 +63,17 @@ struct mos_sockets {
 	struct mos_cb_set *sets;	/* interned */
 	const struct mos_cb_set *empty; /* no callback at all */
 	/*
-	 * Order of creation, ended by -1: read by the stack thread, replaced as one word each.
-	 * Removal shifts left: a reader in between may see an id twice, so it reads the list once
-	 * per packet into a local copy (mos_sockets_path).
+	 * The open sockets, each list in one word, so that the stack thread reads it whole. Passive:
+	 * bytes, id + 1 in order of creation, the low byte first, 0 behind the last.
 	 */
-	_Atomic uint64_t passive_path; /* bytes: id + 1 of up to 8 sockets, low byte first */
+	_Atomic uint64_t passive_path;
 	_Atomic uint64_t raw_path[MOS_MON_ID_MAX / 64]; /* bit per id */
 	_Atomic bool sweep;				/* some socket is closing */
 };
 
+/* ---- before and after the stack thread ---- */
+
+/* 0, -EINVAL (more ids than an int has), -ENOMEM. */
 int mos_sockets_init(struct mos_sockets *s, uint32_t max_flows);
 void mos_sockets_fini(struct mos_sockets *s);
 
@@ -87,8 +89,8 @@ int mos_socket_open(struct mos_sockets *s, int type);
 int mos_socket_close(struct mos_sockets *s, int id);
 
 /*
- * Change one callback of a passive, raw or active socket; cb NULL unregisters. event is one
- * built-in bit that is valid at the hook. 0, -EBADF, -ENOMEM. On an active socket the change holds
+ * Change one callback of a passive, raw or active socket; cb NULL unregisters. event_bit is the
+ * number of a built-in event that is valid at the hook. 0, -EBADF, -ENOMEM. On an active socket the change holds
  * for that flow from its next dispatch on.
  */
 int mos_socket_register(struct mos_sockets *s, int id, unsigned event_bit, enum mos_hook hook,
@@ -110,9 +112,10 @@ void mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow);
 /* Detach it from all. */
 void mos_sockets_detach_flow(struct mos_sockets *s, uint32_t flow);
 
-/* Finish closing: reset the flow entries of closed sockets and free their numbers. */
+/* Finish closing: free the flow entries of closed sockets and their ids and numbers. */
 void mos_sockets_sweep(struct mos_sockets *s);
 
+/* The id of the active socket of a flow on a passive socket. */
 static inline int mos_active_id(const struct mos_sockets *s, int passive, uint32_t flow)
 {
 	return (int)(MOS_MON_ID_MAX + (uint32_t)passive * s->max_flows + flow);
