@@ -171,8 +171,7 @@ static bool in_window(const struct model_end *e, const struct mos_tcp_seg *s)
 	if (len == 0)
 		return mos_seq_leq(e->rcv_nxt, s->seq) &&
 		       mos_seq_lt(s->seq, e->rcv_nxt + MODEL_WND);
-	return mos_seq_lt(s->seq, e->rcv_nxt + MODEL_WND) &&
-	       mos_seq_gt(s->seq + len, e->rcv_nxt);
+	return mos_seq_lt(s->seq, e->rcv_nxt + MODEL_WND) && mos_seq_gt(s->seq + len, e->rcv_nxt);
 }
 
 static void on_fin_acked(struct model_end *e)
