@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "primary/crash/crash.h"
+#include "primary/crash/audit.h"
 #include "primary/dispatch/dispatch.h"
 #include "primary/eal/eal_primary.h"
 #include "primary/memory/memory.h"

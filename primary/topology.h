@@ -14,13 +14,12 @@
  *
  * Start (primary/main.c), each step undone in reverse order at the end:
  *
- *   configuration -> run directory locked -> plans (memory, ports) -> EAL -> memory -> ports
- *     -> dispatch -> shard map -> root published -> supervisor -> I/O loop
+ *   configuration -> run directory locked -> plans (ports, memory) -> EAL and its locks -> memory
+ *     -> ports -> blank rings -> shard map -> dispatch -> root published -> supervisor -> I/O loop
  */
 #ifndef MOS_PRIMARY_TOPOLOGY_H
 #define MOS_PRIMARY_TOPOLOGY_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_mempool.h>
@@ -45,8 +44,7 @@ struct mos_primary {
 	uint32_t blank_size; /* mbufs kept in each blank ring */
 
 	struct mos_ports *ports;       /* primary/ports; NULL before they are started */
-	struct mos_dispatch *dispatch; /* primary/dispatch; NULL before it exists. For the audit:
-					* mos_dispatch_held() mbufs are in its hands. */
+	struct mos_dispatch *dispatch; /* primary/dispatch; NULL before it exists */
 
 	/* Written by signal handlers and by either thread. */
 	uint32_t stop;	 /* 1 = end in order, 2 = end at once */

@@ -4,10 +4,12 @@
 #include <rte_mempool.h>
 #include <rte_ring.h>
 
-#include "primary/crash/crash.h"
 #include "primary/dispatch/dispatch.h"
 #include "primary/memory/reclaim.h"
 #include "primary/topology.h"
+
+/* A worker that hands over a burst moves mbufs between two counts: a few looks settle it. */
+#define LOOKS 64
 
 /* Owner of an mbuf that this audit has found in a ring. No shard has this number. */
 #define OWNER_FOUND 0xff
@@ -42,8 +44,6 @@ static void free_lost(struct rte_mempool *mp, void *opaque, void *obj, unsigned 
 	struct pass *pass = opaque;
 	struct mos_pkt_meta *meta = mos_meta(pass->p, obj);
 
-	(void)mp;
-	(void)idx;
 	if (meta->owner == OWNER_FOUND) {
 		meta->owner = (uint8_t)(pass->shard + 1);
 	} else if (meta->owner == pass->shard + 1) {
@@ -77,9 +77,6 @@ static uint32_t count_once(struct mos_primary *p)
 	}
 	return found < p->pool_size ? p->pool_size - found : 0;
 }
-
-/* A worker that hands over a burst moves mbufs between two counts: a few looks settle it. */
-#define LOOKS 64
 
 uint32_t mos_mbuf_audit(struct mos_primary *p)
 {

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include <rte_mbuf.h>
-#include <rte_mempool.h>
 #include <rte_ring.h>
 
 #include "primary/crash/audit.h"
@@ -17,9 +16,9 @@ static struct mos_counters *counters(struct mos_primary *p)
 
 /*
  * Move the next packet of the rx ring to the tx ring, where the I/O lcore finds it with its
- * verdict. We are the rx ring's only consumer and the tx ring's only producer now. A tx ring without
- * room (the I/O lcore has not drained it yet) or a pointer that is no mbuf of ours ends the work on
- * this packet: the audit finds what was lost.
+ * verdict. We are the rx ring's only consumer and the tx ring's only producer now. With no room in
+ * the tx ring (the supervisor has waited for it) the packet stays; what is no mbuf of ours is left
+ * out, and the audit finds what was lost.
  */
 static bool move_one(struct mos_primary *p, struct mos_shard *s, const bool *forward)
 {
@@ -48,6 +47,7 @@ static void strike(struct mos_shard *s, struct mos_crash_report *r)
 	f->flags |= MOS_FLOW_SUSPECT;
 	if (f->strikes < UINT8_MAX)
 		f->strikes++;
+	f->survived = 0;
 	r->strikes = f->strikes;
 }
 
@@ -63,11 +63,11 @@ static void resolve_suspect(struct mos_primary *p, struct mos_shard *s, bool for
 }
 
 /* The dead worker enqueued the whole burst; only the dequeue was not finished. */
-static uint32_t finish_dequeue(struct mos_shard *s, uint32_t n)
+static void finish_dequeue(struct mos_shard *s, uint32_t n)
 {
 	void *gone[MOS_BURST_MAX];
 
-	return rte_ring_sc_dequeue_bulk(s->rx, gone, n, NULL);
+	rte_ring_sc_dequeue_bulk(s->rx, gone, n, NULL);
 }
 
 static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,

@@ -5,8 +5,9 @@
  *     -> lease DEAD -> shard map PARKED (grace period: the rings are ours)
  *     -> mos_crash_repair():
  *          1 rings      dead producer: prod.head = prod.tail; dead consumer: cons.head = cons.tail
- *          2 ledger     finished packets go out by their verdicts; the suspect gets the fail policy,
- *                       its flow is marked; the rest stays in the rx ring for the successor
+ *          2 ledger     finished packets go out by their verdicts; the suspect gets the fail
+ *                       policy; the flow in hand is marked; the rest stays in the rx ring for
+ *                       the successor
  *          3 audit      every mbuf marked as owned by this shard that is in none of its rings is
  *                       freed and counted
  *     -> lease FREE -> shard map HELD or UNSERVED
@@ -14,7 +15,8 @@
  * Runs in the supervisor thread while the shard is PARKED and no worker holds it: nobody else
  * touches the rings. Packets to be sent are put, with their verdicts, into the tx ring (we are its
  * only producer now), so the I/O lcore sends them in order.
- * Everything read from shared memory is what a crashed process left: checked before use.
+ * Everything read from shared memory is what a crashed process left: checked before use. No memory is
+ * taken. Not its job: leases, the shard map, reporting (primary/supervisor).
  */
 #ifndef MOS_PRIMARY_CRASH_H
 #define MOS_PRIMARY_CRASH_H
@@ -23,6 +25,7 @@
 #include <stdint.h>
 
 struct mos_primary;
+struct rte_ring;
 
 struct mos_crash_report {
 	uint32_t in_hand;    /* packets the ledger named */
@@ -32,7 +35,7 @@ struct mos_crash_report {
 	bool     suspect;    /* a packet was being worked on */
 	bool     ledger_bad; /* the ledger made no sense: everything in the ring is left waiting */
 	uint32_t stage;      /* enum mos_ledger_stage at death */
-	uint32_t flow;       /* the suspect's flow record, UINT32_MAX = none */
+	uint32_t flow;       /* record of the flow in hand (packet or timer), UINT32_MAX = none */
 	uint32_t strikes;    /* deaths on that flow so far */
 };
 
@@ -40,15 +43,8 @@ struct mos_crash_report {
 void mos_crash_repair(struct mos_primary *p, uint32_t shard, bool suspect_forward,
 		      struct mos_crash_report *report);
 
-/* Reset head to tail on the side of a ring that a dead process used. Exposed for its tests. */
-struct rte_ring;
+/* Reset head to tail on the side of a ring that a dead process used. */
 void mos_ring_repair_consumer(struct rte_ring *r);
 void mos_ring_repair_producer(struct rte_ring *r);
-
-/*
- * Count the mbufs of the pool by where they are; the I/O lcore must be idle or stopped for the sum
- * to be exact. Returns how many of pool_size are in none of the known places (0 = all found).
- */
-uint32_t mos_mbuf_audit(struct mos_primary *p);
 
 #endif

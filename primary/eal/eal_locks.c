@@ -196,7 +196,7 @@ static int add_segment_list(const struct rte_memseg_list *msl, void *arg)
 	return 0;
 }
 
-/* The array of memzones is in the config too; it is known by its name and the size of an element. */
+/* The array of memzones is in the config too; it is known by its name and its element size. */
 static void add_memzone_array(void)
 {
 	static const char name[RTE_FBARRAY_NAME_LEN] = "memzone";

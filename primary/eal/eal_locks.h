@@ -1,5 +1,5 @@
 /*
- * What the locks told the rest of primary/eal. Internal.
+ * What the locks tell the rest of primary/eal; their calls are in eal_primary.h. Internal.
  */
 #ifndef MOS_PRIMARY_EAL_LOCKS_H
 #define MOS_PRIMARY_EAL_LOCKS_H

@@ -141,7 +141,7 @@ static int build_args(struct args *a, const struct mos_eal_primary_opt *opt)
 	return 0;
 }
 
-/* EAL starts threads that inherit the signal mask: with everything blocked, ours get the signals. */
+/* EAL's threads inherit the signal mask: with everything blocked, ours get the signals. */
 static int run_eal(struct args *a)
 {
 	char *run_dir = mos_eal_env_hide();

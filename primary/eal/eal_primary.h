@@ -46,7 +46,8 @@ struct mos_eal_primary_opt {
 /*
  * Remove what a dead primary of this prefix left: its hugepage files and its runtime directory.
  * Call before init, only while holding the lock of the run directory. Does nothing if another
- * DPDK program runs as primary of that prefix; init fails then. Workers of the dead one keep their mappings until they end. Returns how many files it removed.
+ * DPDK program runs as primary of that prefix; init fails then. Workers of the dead one keep their
+ * mappings until they end. Returns how many files it removed.
  */
 unsigned int mos_eal_primary_wipe_stale(const char *file_prefix);
 

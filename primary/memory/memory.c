@@ -24,10 +24,10 @@ static int fail(char *err, size_t err_len, const char *what, int code)
 }
 
 /*
- * An mbuf has 36 bytes for dynamic fields, of which 32 are aligned to 8. Our meta data takes all of
- * them, and some drivers (net_pcap, when it is probed) take 8 for their receive time stamp. Both fit
- * because they are the same: ts_ns comes first in struct mos_pkt_meta, and we lay it over the time
- * stamp field, so that what such a driver writes is already in place.
+ * An mbuf has 36 bytes for dynamic fields, of which 32 are aligned to 8. Our meta data takes all
+ * of them, and some drivers (net_pcap, when it is probed) take 8 for their receive time stamp. Both
+ * fit because they are the same: ts_ns comes first in struct mos_pkt_meta, and we lay it over the
+ * time stamp field, so that what such a driver writes is already in place.
  */
 static int register_meta(struct mos_root *root, char *err, size_t err_len)
 {
@@ -71,7 +71,7 @@ static void set_settings(struct mos_settings *s, const struct mos_config *cfg,
 	s->verify_tcp_csum = cfg->tcp_checksum == MOS_CONFIG_CSUM_VERIFY;
 }
 
-/* How far the wall clock is ahead of CLOCK_MONOTONIC now; fixed, so that the stack clock never jumps. */
+/* How far the wall clock is ahead of CLOCK_MONOTONIC now. Fixed: the stack clock never jumps. */
 static int64_t wall_offset_ns(void)
 {
 	struct timespec wall, mono;

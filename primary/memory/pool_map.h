@@ -6,7 +6,8 @@
  * start at cache lines, but their spacing has gaps where the pool's memory is not contiguous, so a
  * range and a modulo would not do; a bit per line is exact and stays in the L2 cache.
  *
- * Memory: the heap of the primary, about 1/512 of the pool. Filled once, then read only. Any thread.
+ * Memory: the heap of the primary, about 1/512 of the pool. Filled once, then read only, by any
+ * thread.
  */
 #ifndef MOS_PRIMARY_POOL_MAP_H
 #define MOS_PRIMARY_POOL_MAP_H

@@ -7,7 +7,10 @@
  *   otherwise                                                             -> the packet, ours again
  *
  * The owner mark (struct mos_pkt_meta) makes a packet that stands twice in the rings harmless: the
- * second time it is FOREIGN. I/O lcore, or main thread when no worker lives.
+ * second time it is FOREIGN.
+ *
+ * Whoever is the consumer of the ring calls: the I/O lcore, the supervisor while the shard is
+ * PARKED, the main thread when no worker lives.
  */
 #ifndef MOS_PRIMARY_RECLAIM_H
 #define MOS_PRIMARY_RECLAIM_H
@@ -22,6 +25,7 @@ bool mos_segments_sound(const struct mos_primary *p, const struct rte_mbuf *m);
 /* Give a packet whose header is bent back to the pool, formatted anew. */
 void mos_packet_renew(struct mos_primary *p, struct rte_mbuf *m);
 
+/* Check the header of a packet of the pool, and what it says of its data. */
 static inline bool mos_header_sound(const struct mos_primary *p, const struct rte_mbuf *m)
 {
 	if (m->pool != p->pool || m->buf_addr != (const void *)(m + 1) ||
@@ -34,7 +38,7 @@ static inline bool mos_header_sound(const struct mos_primary *p, const struct rt
 	return mos_segments_sound(p, m);
 }
 
-/* NULL: it was FOREIGN or BENT. */
+/* Take back obj, an entry of a ring of shard. NULL: it was FOREIGN or BENT. */
 static inline struct rte_mbuf *mos_packet_reclaim(struct mos_primary *p, uint32_t shard, void *obj)
 {
 	struct rte_mbuf *m = obj;

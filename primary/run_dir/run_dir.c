@@ -98,7 +98,7 @@ void mos_run_dir_close(struct mos_run_dir *rd)
 {
 	if (rd->lock_fd < 0)
 		return;
-	unlink(rd->lock_path); /* before the lock goes: who waits for it looks whether it is there */
+	unlink(rd->lock_path); /* before the lock goes: who takes it next looks for the file */
 	rmdir(rd->path);
 	rmdir(MOS_RUN_DIR); /* fails while other prefixes are in use */
 	close(rd->lock_fd);

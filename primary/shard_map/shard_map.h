@@ -10,8 +10,8 @@
  *   PARKED    the supervisor works on its rings: the I/O lcore must not touch them. Short; what
  *             arrives meanwhile waits in a backlog of the I/O lcore.
  *
- * The supervisor alone publishes. mos_shard_map_set() returns after a grace period: from then on the
- * I/O lcore acts on the new state, so after setting PARKED the rings of the shard are the
+ * The supervisor alone publishes. mos_shard_map_set() returns after a grace period: from then on
+ * the I/O lcore acts on the new state, so after setting PARKED the rings of the shard are the
  * supervisor's. The I/O lcore registers as a reader, and says in each round that it holds nothing.
  */
 #ifndef MOS_PRIMARY_SHARD_MAP_H
@@ -43,6 +43,8 @@ int mos_shard_map_init(uint32_t shard_count);
 void mos_shard_map_fini(void);
 
 /* ---- I/O lcore ---- */
+
+/* The calling thread is the reader from here on, offline after stop. */
 void mos_shard_map_reader_start(void);
 void mos_shard_map_reader_stop(void);
 
@@ -54,6 +56,7 @@ void mos_shard_map_quiescent(void);
 void mos_shard_map_offline(void);
 void mos_shard_map_online(void);
 
+/* The shard of a flow by its hash. */
 static inline uint32_t mos_shard_of(const struct mos_shard_map *m, uint32_t hash)
 {
 	return m->bucket[hash >> (32 - MOS_BUCKET_BITS)];
@@ -64,6 +67,7 @@ static inline uint32_t mos_shard_of(const struct mos_shard_map *m, uint32_t hash
 /* Publish a map with this service state for the shard, wait for the grace period. 0 or -ENOMEM. */
 int mos_shard_map_set(uint32_t shard, enum mos_service service);
 
+/* The service state it published last. */
 enum mos_service mos_shard_map_service(uint32_t shard);
 
 #endif

@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "primary/report/report.h"
 #include "primary/topology.h"
 #include "shared/control/control_msg.h"
 
@@ -58,7 +57,6 @@ struct mos_supervisor {
 	pthread_t thread;
 	int listen_fd;
 	_Atomic bool stopping;
-	_Atomic unsigned served;
 	uint64_t stop_by_ns;
 	uint64_t arrivals;
 	bool hold_for_ever; /* a capture port waits, it loses nothing */
@@ -66,13 +64,20 @@ struct mos_supervisor {
 	struct shard_watch watch[MOS_SHARD_MAX];
 };
 
+/* CLOCK_MONOTONIC. */
 uint64_t mos_sup_now_ns(void);
 
 /* ---- workers.c ---- */
+
+/* Somebody connects to the control socket. */
 void mos_sup_accept(struct mos_supervisor *s);
+/* The connection of a worker can be read, or has ended. */
 void mos_sup_message(struct mos_supervisor *s, struct worker *w);
+/* Its pidfd says that the process is gone. */
 void mos_sup_gone(struct mos_supervisor *s, struct worker *w);
+/* Look at deadlines, let the next one attach. */
 void mos_sup_tend_workers(struct mos_supervisor *s);
+/* At the end: forget everybody. */
 void mos_sup_close_all(struct mos_supervisor *s);
 
 /* ---- shards.c ---- */

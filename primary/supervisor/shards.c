@@ -12,6 +12,7 @@
 #include <rte_ring.h>
 
 #include "primary/crash/crash.h"
+#include "primary/report/report.h"
 #include "primary/shard_map/shard_map.h"
 
 /* A worker without a finished round for this long, while packets wait, is reported as stalled. */
@@ -19,6 +20,9 @@
 
 /* Its heart beats first when it has taken over the flows, which takes long for millions of them. */
 #define TAKEOVER_NS UINT64_C(10000000000)
+
+/* RELEASE follows a yield at once; if it could not be sent, the shard is taken back without. */
+#define RELEASE_NS UINT64_C(1000000000)
 
 /* A dead worker's burst goes out by the tx ring: so many naps the I/O lcore gets to make room. */
 #define ROOM_NAPS   100
@@ -41,7 +45,6 @@ static void withdraw(struct mos_supervisor *s, uint32_t i)
 {
 	s->watch[i].unserved_ns = mos_sup_now_ns();
 	s->watch[i].stalled = false;
-	atomic_fetch_sub(&s->served, 1);
 	mos_shard_map_set(i, holds(s) ? MOS_SERVICE_HELD : MOS_SERVICE_UNSERVED);
 }
 
@@ -125,7 +128,6 @@ void mos_sup_lease(struct mos_supervisor *s, struct worker *w, uint32_t want,
 	s->watch[i].beat = __atomic_load_n(&lease->heartbeat, __ATOMIC_RELAXED);
 	s->watch[i].beat_ns = mos_sup_now_ns();
 	s->watch[i].began = false;
-	atomic_fetch_add(&s->served, 1);
 	report_service(s, i, w);
 }
 
@@ -282,9 +284,6 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 		watch->beat_ns = now; /* the pidfd tells when it is gone */
 	}
 }
-
-/* RELEASE follows at once; if its sender could not send it, the shard is taken back without. */
-#define RELEASE_NS UINT64_C(1000000000)
 
 static void await_release(struct mos_supervisor *s, uint32_t i, uint64_t now)
 {

@@ -183,8 +183,3 @@ void mos_supervisor_stop(struct mos_supervisor *s, unsigned grace_ms)
 	s->p->wake_fd = -1;
 	free(s);
 }
-
-unsigned mos_supervisor_served(const struct mos_supervisor *s)
-{
-	return atomic_load(&s->served);
-}

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "primary/eal/eal_primary.h"
+#include "primary/report/report.h"
 
 /* How long an attach may take, and a new connection may stay silent. */
 #define ATTACH_NS UINT64_C(10000000000)
