@@ -50,8 +50,10 @@ void conn_table_fini(struct conn_table *t);
 /* Returns the record of that name or NULL. */
 struct conn *conn_table_lookup(const struct conn_table *t, const struct conn_name *name);
 
-/* Add a record of that name, all else zero; it must not be there yet. Returns NULL when out of
- * memory. The table owns the record. */
+/*
+ * Add a record of that name, all else zero; it must not be there yet. Returns NULL when out of
+ * memory. The table owns the record.
+ */
 struct conn *conn_table_insert(struct conn_table *t, const struct conn_name *name);
 
 /* Take the record out and free it. */

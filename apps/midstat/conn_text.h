@@ -17,8 +17,10 @@ void conn_write_end(char end[static CONN_END_LEN], const struct conn_name *name,
 /* Open the event log for appending; until then conn_log() does nothing. Returns 0 or -errno. */
 int conn_log_open(const char *file);
 
-/* Log "time pid event client server client-state server-state[ note]". Each line is one write,
- * so several workers may share the file. The first failure is told and ends the log. */
+/*
+ * Log "time pid event client server client-state server-state[ note]". Each line is one write,
+ * so several workers may share the file. The first failure is told and ends the log.
+ */
 void conn_log(const char *event, const struct conn *c, const char *note);
 
 #endif

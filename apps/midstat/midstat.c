@@ -203,8 +203,10 @@ static void on_signal(int signum)
 	stop();
 }
 
-/* The printer's way to stop: by the thread that waits for the contexts, which then are not freed
- * under its feet. */
+/*
+ * The printer's way to stop: by the thread that waits for the contexts, which then are not freed
+ * under its feet.
+ */
 static void ask_to_stop(void)
 {
 	kill(getpid(), SIGTERM);
@@ -274,8 +276,10 @@ static bool start_all(mctx_t mctx[static PAGE_PARTS_MAX])
 	return error == 0;
 }
 
-/* Until all contexts have ended. The signals wait until all is in place, and are then handled by
- * this thread: those that are started meanwhile keep them blocked. */
+/*
+ * Until all contexts have ended. The signals wait until all is in place, and are then handled by
+ * this thread: those that are started meanwhile keep them blocked.
+ */
 static bool run(void)
 {
 	mctx_t mctx[PAGE_PARTS_MAX];

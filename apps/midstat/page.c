@@ -122,8 +122,10 @@ static void render_page(FILE *f)
 		fputc('\n', f);
 }
 
-/* Past stdio: a printer that hangs in a stopped terminal must not hold a lock that exit() wants.
- * Returns 0 or -errno. */
+/*
+ * Past stdio: a printer that hangs in a stopped terminal must not hold a lock that exit() wants.
+ * Returns 0 or -errno.
+ */
 static int write_all(const char *text, size_t len)
 {
 	while (len > 0) {

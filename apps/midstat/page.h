@@ -27,12 +27,16 @@ struct page_totals {
 	uint64_t bytes;
 };
 
-/* Prepare for part_count cores. rows_max: most connections on a page, 0 = what fits the terminal.
- * shard: of this worker, or NULL when it was not told one. Application thread, first of all. */
+/*
+ * Prepare for part_count cores. rows_max: most connections on a page, 0 = what fits the terminal.
+ * shard: of this worker, or NULL when it was not told one. Application thread, first of all.
+ */
 void page_init(int part_count, int rows_max, const char *shard);
 
-/* Start the printer; if it cannot print it calls on_failure and ends. Application thread.
- * Returns 0 or -errno. */
+/*
+ * Start the printer; if it cannot print it calls on_failure and ends. Application thread.
+ * Returns 0 or -errno.
+ */
 int page_start(void (*on_failure)(void));
 
 /* Leave the part of one core. Stack thread of that core, or any thread once that one has ended. */
@@ -42,8 +46,10 @@ void page_publish(int part, const struct conn_table *t, const struct page_totals
 /* Let the printer end; it prints nothing that is published from now on. Application thread. */
 void page_stop(void);
 
-/* Print what was published last. Application thread, after page_stop(). Returns whether this and
- * all earlier pages could be printed. */
+/*
+ * Print what was published last. Application thread, after page_stop(). Returns whether this and
+ * all earlier pages could be printed.
+ */
 bool page_print_last(void);
 
 #endif

@@ -43,8 +43,10 @@ struct backoff {
 	unsigned failures; /* quick failures in a row */
 };
 
-/* Take note of a death after a life of lived_ns and return what to do; *delay_ns is set in any
- * case, to 0 unless the verdict is BACKOFF_RESTART. */
+/*
+ * Take note of a death after a life of lived_ns and return what to do; *delay_ns is set in any
+ * case, to 0 unless the verdict is BACKOFF_RESTART.
+ */
 enum backoff_verdict backoff_on_death(struct backoff *b, enum backoff_death death,
 				      uint64_t lived_ns, uint64_t *delay_ns);
 

@@ -13,11 +13,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Start argv[0] (looked up in PATH) with argv for the shard. Returns its pid, or -errno: of
- * fork (trying again can help) or of exec. It has reached its program when this returns. */
+/*
+ * Start argv[0] (looked up in PATH) with argv for the shard. Returns its pid, or -errno: of
+ * fork (trying again can help) or of exec. It has reached its program when this returns.
+ */
 pid_t child_start(char *const argv[], unsigned shard, const sigset_t *mask);
 
-/* Put in words how the child with this wait status ended, e.g. "killed by SIGSEGV (core dumped)". */
+/* Put in words how the child with this wait status ended: "killed by SIGSEGV (core dumped)". */
 void child_describe(int status, char *text, size_t text_len);
 
 #endif

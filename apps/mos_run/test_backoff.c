@@ -1,5 +1,7 @@
-/* The decision table of backoff.h, played as rows of {death, lived, expected verdict and delay}
- * on one worker: each test is one life story. */
+/*
+ * The decision table of backoff.h, played as rows of {death, lived, expected verdict and delay}
+ * on one worker: each test is one life story.
+ */
 #include "apps/mos_run/backoff.h"
 
 #include <check.h>
