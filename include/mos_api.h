@@ -485,7 +485,7 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
  *   EPERM     outside the stack thread
  *   EBADF     no such socket
  *   ENOTCONN  no flow is behind the socket
- *   EINVAL    addr or len is NULL, or *len or side is none of the above
+ *   EINVAL    addr or len is NULL, *len or side is none of the above, or the flow is IPv6
  */
 int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *len, int side);
 
