@@ -16,8 +16,8 @@
 struct mos_primary;
 
 /*
- * Free the mbufs of a shard that are in none of its rings. Supervisor, while the shard is PARKED and
- * no worker holds it. Returns how many.
+ * Free the mbufs of a shard that are in none of its rings. Supervisor, while the shard is PARKED
+ * and no worker holds it. Returns how many.
  */
 uint32_t mos_audit_shard(struct mos_primary *p, uint32_t shard);
 

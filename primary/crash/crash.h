@@ -15,8 +15,8 @@
  * Runs in the supervisor thread while the shard is PARKED and no worker holds it: nobody else
  * touches the rings. Packets to be sent are put, with their verdicts, into the tx ring (we are its
  * only producer now), so the I/O lcore sends them in order.
- * Everything read from shared memory is what a crashed process left: checked before use. No memory is
- * taken. Not its job: leases, the shard map, reporting (primary/supervisor).
+ * Everything read from shared memory is what a crashed process left: checked before use. No memory
+ * is taken. Not its job: leases, the shard map, reporting (primary/supervisor).
  */
 #ifndef MOS_PRIMARY_CRASH_H
 #define MOS_PRIMARY_CRASH_H

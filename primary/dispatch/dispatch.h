@@ -1,6 +1,6 @@
 /*
- * The I/O loop: takes frames from the ports, hands the IP packets to the shards' workers, sends what
- * comes back, and sees to it that a frame always ends in a port, a ring, or a counter.
+ * The I/O loop: takes frames from the ports, hands the IP packets to the shards' workers, sends
+ * what comes back, and sees to it that a frame always ends in a port, a ring, or a counter.
  *
  *   ports ----> parse ---- BAD -----------------------------------> counted by defect, freed
  *                 |------- NON_IP --------------------------------> pair port
@@ -11,9 +11,9 @@
  *   tx rings -> FORWARD: out_port | DROP, CONSUME: freed, counted | no sound packet: counted
  *
  * Capture files (lossless ports) are read only while every shard is served, every rx ring and every
- * output batch has room for a burst: nothing of them is ever dropped for lack of room. Several files
- * are merged in the order of their time stamps. With such a port the loop is patient: what an output
- * port does not take is offered again instead of dropped.
+ * output batch has room for a burst: nothing of them is ever dropped for lack of room. Several
+ * files are merged in the order of their time stamps. With such a port the loop is patient: what an
+ * output port does not take is offered again instead of dropped.
  *
  * The loop runs on the main thread, EAL's main lcore. Per packet it makes no system call, takes no
  * lock, allocates nothing but mbufs, and writes no log. It is the only reader of the shard map and

@@ -3,8 +3,8 @@
  * times in the order they were set. Any thread adds, under the lock; the stack thread takes out
  * what is due, and looks at one atomic word when nothing is.
  *
- * Time: stack clock in nanoseconds, passed in. Memory: heap, grows by doubling. Not its job: to call
- * the callbacks (secondary/event).
+ * Time: stack clock in nanoseconds, passed in. Memory: heap, grows by doubling. Not its job: to
+ * call the callbacks (secondary/event).
  */
 #ifndef MOS_SECONDARY_APP_TIMER_H
 #define MOS_SECONDARY_APP_TIMER_H

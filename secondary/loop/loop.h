@@ -29,8 +29,8 @@ enum mos_loop_end mos_loop_run(struct mos_ctx *c);
 uint32_t mos_loop_round(struct mos_ctx *c);
 
 /*
- * Read the stack clock. With clock = packet it is the primary's while the rx ring is empty; else the
- * packets drive it.
+ * Read the stack clock. With clock = packet it is the primary's while the rx ring is empty; else
+ * the packets drive it.
  */
 void mos_loop_clock(struct mos_ctx *c);
 

@@ -63,8 +63,8 @@ struct mos_sockets {
 	struct mos_cb_set *sets;	/* interned */
 	const struct mos_cb_set *empty; /* no callback at all */
 	/*
-	 * The open sockets, each list in one word, so that the stack thread reads it whole. Passive:
-	 * bytes, id + 1 in order of creation, the low byte first, 0 behind the last.
+	 * The open sockets, each list in one word, so that the stack thread reads it whole.
+	 * Passive: bytes, id + 1 in order of creation, the low byte first, 0 behind the last.
 	 */
 	_Atomic uint64_t passive_path;
 	_Atomic uint64_t raw_path[MOS_MON_ID_MAX / 64]; /* bit per id */
@@ -90,8 +90,8 @@ int mos_socket_close(struct mos_sockets *s, int id);
 
 /*
  * Change one callback of a passive, raw or active socket; cb NULL unregisters. event_bit is the
- * number of a built-in event that is valid at the hook. 0, -EBADF, -ENOMEM. On an active socket the change holds
- * for that flow from its next dispatch on.
+ * number of a built-in event that is valid at the hook. 0, -EBADF, -ENOMEM. On an active socket the
+ * change holds for that flow from its next dispatch on.
  */
 int mos_socket_register(struct mos_sockets *s, int id, unsigned event_bit, enum mos_hook hook,
 			callback_t cb);

@@ -57,7 +57,7 @@ struct mos_ledger {
 /* What is to be done with a dead worker's burst. */
 struct mos_ledger_verdict {
 	uint32_t done;    /* first `done` packets of the ring: forward by their verdicts */
-	bool     sent;    /* instead: all `done` packets were already handed over; only dequeue them */
+	bool     sent;    /* instead: all `done` packets were handed over; only dequeue them */
 	bool     suspect; /* the next packet is the suspect */
 	uint32_t flow;    /* flow it worked on, UINT32_MAX = none (also at stage AFTER) */
 	uint32_t stage;   /* enum mos_ledger_stage at death */

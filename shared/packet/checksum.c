@@ -39,7 +39,7 @@ uint64_t mos_csum_partial(const void *data, uint32_t len, uint64_t sum)
 		p += 2;
 	}
 	if (len & 1) {
-		half = 0; /* the missing byte counts as zero; the last keeps its place in the word */
+		half = 0; /* the missing byte counts as zero; the last one keeps its place */
 		memcpy(&half, p, 1);
 		sum += half;
 	}
@@ -51,7 +51,7 @@ bool mos_csum_tcp_ok(const void *ip, uint8_t version, const void *tcp, uint32_t 
 	const uint8_t *addr = ip;
 	uint64_t sum = (uint64_t)htonl(tcp_len) + htonl(IPPROTO_TCP);
 
-	/* Pseudo headers: RFC 9293 3.1, RFC 8200 8.1. A zero sum is no exception as it is in UDP. */
+	/* Pseudo headers: RFC 9293 3.1, RFC 8200 8.1. Unlike in UDP a zero sum is no exception. */
 	if (version == 4) {
 		sum = mos_csum_partial(addr + 12, 8, sum);
 	} else {
