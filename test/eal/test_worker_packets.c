@@ -162,6 +162,28 @@ START_TEST(flow_on_which_workers_died_is_passed_without_events)
 }
 END_TEST
 
+START_TEST(strikes_are_forgotten_by_a_flow_that_lives_on)
+{
+	const struct hs_pkt data = DATA(1001, 5001, 10);
+	struct mos_flow *f;
+
+	open_usual();
+	hs_handshake(0);
+	f = mos_flow_at(&hs.c->flows, mos_flow_table_next(&hs.c->flows, 0));
+	f->strikes = MOS_STRIKES_MAX - 1;
+	f->flags |= MOS_FLOW_SUSPECT;
+	for (int i = 1; i < MOS_STRIKES_FORGET; i++) {
+		hs_send(&data);
+		hs_round();
+	}
+	ck_assert_uint_eq(f->strikes, MOS_STRIKES_MAX - 1);
+	hs_send(&data);
+	hs_round();
+	ck_assert_uint_eq(f->strikes, 0);
+	ck_assert(!(f->flags & MOS_FLOW_SUSPECT));
+}
+END_TEST
+
 START_TEST(record_counts_packets_and_bytes_of_each_side)
 {
 	const struct hs_pkt data = DATA(1001, 5001, 100), answer = S_DATA(5001, 1101, 7);
@@ -341,6 +363,7 @@ TCase *packet_case(void)
 	tcase_add_test(tc, ipv6_is_tracked_unless_switched_off);
 	tcase_add_test(tc, same_tuple_in_another_vlan_is_another_flow);
 	tcase_add_test(tc, flow_on_which_workers_died_is_passed_without_events);
+	tcase_add_test(tc, strikes_are_forgotten_by_a_flow_that_lives_on);
 	tcase_add_test(tc, record_counts_packets_and_bytes_of_each_side);
 	tcase_add_test(tc, more_than_a_burst_takes_more_rounds);
 	tcase_add_test(tc, full_tx_ring_is_waited_for);
