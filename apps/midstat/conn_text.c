@@ -1,7 +1,5 @@
 #include "apps/midstat/conn_text.h"
 
-#include "mos_api.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -9,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "mos_api.h"
 
 static atomic_int log_fd = -1;
 

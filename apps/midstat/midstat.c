@@ -7,13 +7,6 @@
  * Connections that were there before this process began arrive as MOS_ON_CONN_START too, without
  * a packet at hand.
  */
-#include "mos_api.h"
-#include "mos_ext.h"
-
-#include "apps/midstat/conn_table.h"
-#include "apps/midstat/conn_text.h"
-#include "apps/midstat/page.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,6 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "mos_api.h"
+#include "mos_ext.h"
+#include "apps/midstat/conn_table.h"
+#include "apps/midstat/conn_text.h"
+#include "apps/midstat/page.h"
 
 #define INTERVAL_MAX 3600 /* s, less than the stack clock takes to wrap */
 #define ROWS_MAX     1000000

@@ -1,8 +1,5 @@
 #include "apps/midstat/page.h"
 
-#include "apps/midstat/conn_text.h"
-#include "mos_api.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +8,9 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "mos_api.h"
+#include "apps/midstat/conn_text.h"
 
 #define ROWS_DEFAULT 1000 /* where no terminal bounds them */
 #define MARGIN	     6	  /* lines of a terminal that are no rows */

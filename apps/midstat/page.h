@@ -14,10 +14,10 @@
 #ifndef MIDSTAT_PAGE_H
 #define MIDSTAT_PAGE_H
 
-#include "apps/midstat/conn_table.h"
-
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "apps/midstat/conn_table.h"
 
 #define PAGE_PARTS_MAX 128
 

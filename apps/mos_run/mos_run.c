@@ -12,9 +12,6 @@
  * Signals are read from a signalfd, so all work is done in one loop and nothing in handlers.
  * Times are nanoseconds of CLOCK_MONOTONIC.
  */
-#include "apps/mos_run/backoff.h"
-#include "apps/mos_run/child.h"
-
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -27,6 +24,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "apps/mos_run/backoff.h"
+#include "apps/mos_run/child.h"
 
 #define WORKER_MAX 128
 #define NS_PER_S   1000000000ull
