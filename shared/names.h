@@ -2,7 +2,7 @@
  * Names of everything that one process creates and another looks up.
  *
  * `prefix` is the key of that name in mos.conf; several systems may run on one host under
- * different prefixes. It is also EAL's --file-prefix.
+ * different prefixes. It is also EAL's --file-prefix, whose own names are in eal_host.h.
  */
 #ifndef MOS_SHARED_NAMES_H
 #define MOS_SHARED_NAMES_H
@@ -11,7 +11,7 @@
 #define MOS_RUN_DIR "/run/mos-mp"
 
 /* printf formats; the argument is the prefix. */
-#define MOS_RUN_PREFIX_FMT  MOS_RUN_DIR "/%s"
+#define MOS_RUN_PREFIX_FMT   MOS_RUN_DIR "/%s"
 #define MOS_CONTROL_SOCK_FMT MOS_RUN_DIR "/%s/control"
 #define MOS_RUN_LOCK_FMT     MOS_RUN_DIR "/%s/lock"
 

@@ -94,7 +94,10 @@ void mos_input_burst(struct mos_dispatch *d, const struct mos_shard_map *map, st
 		place(d, map, m[i], port[i], now_ns);
 	}
 	mos_shard_io_flush(d, map);
-	/* The packets first: a worker that reads this clock finds in its ring all that is older. */
+	/*
+	 * The packets first: a worker that reads this clock finds in its ring all that is older.
+	 * Pairs with mos_loop_clock.
+	 */
 	if (d->clock_packet)
 		__atomic_store_n(&d->p->root->clock_ns, d->clock_ns, __ATOMIC_RELEASE);
 	count(d, MOS_CTR_RX_PACKETS, n);

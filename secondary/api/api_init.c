@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mos_ext.h"
 #include "secondary/attach/attach.h"
 #include "secondary/context/context.h"
 #include "shared/names.h"
