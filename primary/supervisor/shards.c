@@ -1,4 +1,4 @@
-#include "primary/supervisor/internal.h"
+#include "primary/supervisor/supervisor_priv.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "primary/supervisor/internal.h"
+#include "primary/supervisor/supervisor_priv.h"
 #include "shared/names.h"
 
 /* Deadlines are looked at this often; events do not wait for it. */

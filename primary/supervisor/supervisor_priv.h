@@ -2,8 +2,8 @@
  * Inside the supervisor: the table of workers (workers.c), the shards they hold (shards.c), and the
  * thread that joins the two (supervisor.c). One thread, no locks.
  */
-#ifndef MOS_PRIMARY_SUPERVISOR_INTERNAL_H
-#define MOS_PRIMARY_SUPERVISOR_INTERNAL_H
+#ifndef MOS_PRIMARY_SUPERVISOR_PRIV_H
+#define MOS_PRIMARY_SUPERVISOR_PRIV_H
 
 #include <pthread.h>
 #include <stdatomic.h>
