@@ -40,6 +40,14 @@ int mtcp_close(mctx_t mctx, int sock)
 	return err == 0 ? 0 : fail(-err);
 }
 
+/*
+ * An active socket, as far as the calling thread may look: flows come and go on the stack thread.
+ */
+static bool is_active(struct mos_ctx *c, int sock)
+{
+	return mos_on_stack_thread(c) && mos_socket_active(&c->sockets, sock, NULL) != NULL;
+}
+
 int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
 {
 	MOS_CTX_HELD(c, mctx);
@@ -51,7 +59,7 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
 		return 0;
 	m = mos_socket_mon(&c->sockets, sock);
 	if (m == NULL)
-		return fail(EBADF);
+		return fail(is_active(c, sock) ? ENOPROTOOPT : EBADF);
 	if (m->type == MOS_SOCK_MONITOR_RAW && ft->raw_pkt_filter == NULL)
 		return 0;
 	if (m->type == MOS_SOCK_MONITOR_STREAM && ft->stream_syn_filter == NULL &&
@@ -200,15 +208,18 @@ int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *o
 		    socklen_t optlen)
 {
 	MOS_CTX_HELD(c, mctx);
+	struct mos_mon_sock *m;
 	int value;
 
 	if (c == NULL)
 		return -1;
 	if (level != SOL_MONSOCKET || (optname != MOS_CLIBUF && optname != MOS_SVRBUF))
 		return fail(ENOSYS);
-	if (mos_socket_mon(&c->sockets, sock) == NULL &&
-	    !(mos_on_stack_thread(c) && mos_socket_active(&c->sockets, sock, NULL) != NULL))
+	m = mos_socket_mon(&c->sockets, sock);
+	if (m == NULL && !is_active(c, sock))
 		return fail(EBADF);
+	if (m != NULL && m->type == MOS_SOCK_MONITOR_RAW)
+		return fail(ENOTSOCK);
 	if (optval == NULL)
 		return fail(EFAULT);
 	if (optlen < sizeof(value))
