@@ -46,8 +46,8 @@ extern "C" {
 
 /* Where callbacks run. */
 enum mtcp_hook_point {
-	MOS_NULL = 1 << 29,	     /* at no side's turn */
-	MOS_HK_RCV = 1 << 30,	     /* after the receiver's state was updated */
+	MOS_NULL = 1 << 29,          /* at no side's turn */
+	MOS_HK_RCV = 1 << 30,        /* after the receiver's state was updated */
 	MOS_HK_SND = -0x7fffffff - 1 /* bit 31: after the sender's state was updated */
 };
 
@@ -62,19 +62,19 @@ enum { MOS_SIDE_CLI = 0, MOS_SIDE_SVR = 1, MOS_SIDE_BOTH = 2 };
  * MOS_ON_TCP_STATE_CHANGE: a callback registered at one hook is called twice. Sections 4.2, 4.3.
  */
 enum mos_event_type {
-	MOS_NULL_EVENT = 0,	       /* no event: what a failed constructor returns */
-	MOS_ON_PKT_IN = 1 << 0,	       /* a packet. SND: sender, RCV: receiver, NULL (raw): BOTH */
+	MOS_NULL_EVENT = 0,            /* no event: what a failed constructor returns */
+	MOS_ON_PKT_IN = 1 << 0,        /* a packet. SND: sender, RCV: receiver, NULL (raw): BOTH */
 	MOS_ON_PKT_OUT = 1 << 1,       /* - */
 	MOS_ON_CONN_START = 1 << 2,    /* the first SYN. SND: CLI, RCV: SVR */
 	MOS_ON_CONN_SETUP = 1 << 3,    /* - */
 	MOS_ON_CONN_NEW_DATA = 1 << 4, /* new bytes to peek. NULL: their receiver */
-	MOS_ON_ERROR = 1 << 5,	       /* bytes are lost or about to be. NULL: the receiver */
+	MOS_ON_ERROR = 1 << 5,         /* bytes are lost or about to be. NULL: the receiver */
 	MOS_ON_TIMEOUT = 1 << 6,       /* - (see mtcp_settimer) */
 	MOS_ON_TCP_STATE_CHANGE = 1 << 7, /* state of a side changed. SND, RCV: that side */
-	MOS_ON_ORPHAN = 1 << 8,		  /* a TCP packet of no flow. NULL: BOTH */
-	MOS_ON_REXMIT = 1 << 9,		  /* seen before. SND, RCV; occurs at RCV: receiver */
-	MOS_ON_CONN_END = 1 << 10,	  /* a side ends, without packet. SND, RCV: that side */
-	MOS_ON_DEBUG_MESSAGE = 1 << 11	  /* - */
+	MOS_ON_ORPHAN = 1 << 8,           /* a TCP packet of no flow. NULL: BOTH */
+	MOS_ON_REXMIT = 1 << 9,           /* seen before. SND, RCV; occurs at RCV: receiver */
+	MOS_ON_CONN_END = 1 << 10,        /* a side ends, without packet. SND, RCV: that side */
+	MOS_ON_DEBUG_MESSAGE = 1 << 11    /* - */
 };
 
 /*
@@ -82,16 +82,16 @@ enum mos_event_type {
  * any of the checksum flags.
  */
 enum {
-	MOS_ETH_HDR = 1 << 0,		/* place: Ethernet header */
-	MOS_IP_HDR = 1 << 1,		/* place: IP header with options */
-	MOS_TCP_HDR = 1 << 2,		/* place: TCP header with options */
-	MOS_TCP_PAYLOAD = 1 << 3,	/* place: TCP payload */
-	MOS_UPDATE_IP_CHKSUM = 1 << 4,	/* then compute the IP header checksum anew */
+	MOS_ETH_HDR = 1 << 0,           /* place: Ethernet header */
+	MOS_IP_HDR = 1 << 1,            /* place: IP header with options */
+	MOS_TCP_HDR = 1 << 2,           /* place: TCP header with options */
+	MOS_TCP_PAYLOAD = 1 << 3,       /* place: TCP payload */
+	MOS_UPDATE_IP_CHKSUM = 1 << 4,  /* then compute the IP header checksum anew */
 	MOS_UPDATE_TCP_CHKSUM = 1 << 5, /* then compute the TCP checksum anew */
-	MOS_DROP = 1 << 6,		/* action: do not forward the packet */
-	MOS_OVERWRITE = 1 << 7,		/* action: replace bytes */
-	MOS_CHOMP = 1 << 8,		/* action: remove bytes */
-	MOS_INSERT = 1 << 9		/* action: put bytes in */
+	MOS_DROP = 1 << 6,              /* action: do not forward the packet */
+	MOS_OVERWRITE = 1 << 7,         /* action: replace bytes */
+	MOS_CHOMP = 1 << 8,             /* action: remove bytes */
+	MOS_INSERT = 1 << 9             /* action: put bytes in */
 };
 
 /* Levels of mtcp_getsockopt() and mtcp_setsockopt(). */
@@ -265,8 +265,8 @@ struct pkt_ctx {
 
 /* Reassembly buffer of one side, as sequence numbers. */
 struct tcp_buf_info {
-	uint32_t tcpbi_init_seq;	   /* of the first byte of the stream, ISN + 1 */
-	uint32_t tcpbi_last_byte_read;	   /* of the oldest byte that may not be overwritten */
+	uint32_t tcpbi_init_seq;           /* of the first byte of the stream, ISN + 1 */
+	uint32_t tcpbi_last_byte_read;     /* of the oldest byte that may not be overwritten */
 	uint32_t tcpbi_next_byte_expected; /* first byte not received in order */
 	uint32_t tcpbi_last_byte_received; /* end of the last piece held */
 };
@@ -274,7 +274,7 @@ struct tcp_buf_info {
 /* One contiguous piece of the stream that is held. */
 struct tcp_ring_fragment {
 	uint64_t offset; /* in the stream; 0 = first byte after the SYN */
-	uint32_t len;	 /* bytes */
+	uint32_t len;    /* bytes */
 };
 
 /* Value of MOS_SEQ_REMAP. */
@@ -454,7 +454,7 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  *   ENOBUFS   no buffer for the longer packet; again
  */
 int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t datalen,
-		    int option);
+                    int option);
 
 /*
  * Build a TCP packet from pkt and send it. Read are pkt->iph and pkt->tcph with their options,

@@ -49,7 +49,7 @@ extern "C" {
 #define INPORT_ANY ((uint16_t)0) /* a port number left to the stack */
 
 #define APP_NAME_LEN 40 /* bytes, with the final NUL */
-#define MOS_APP	     20 /* most `application` blocks in struct mtcp_conf */
+#define MOS_APP      20 /* most `application` blocks in struct mtcp_conf */
 #define MOS_APP_ARGC 20 /* most words of one `run` line in struct mtcp_conf */
 
 /*
@@ -75,16 +75,16 @@ typedef void (*mtcp_sighandler_t)(int signum);
 
 /* Kinds of sockets (section 1.3). Those marked + are what mtcp_socket() takes as `type`. */
 enum socket_type {
-	MOS_SOCK_UNUSED,		/* a free id */
-	MOS_SOCK_STREAM_LISTEN,		/* + end host; the number equals POSIX SOCK_STREAM */
-	MOS_SOCK_PROXY_LISTEN,		/* reserved */
-	MOS_SOCK_MONITOR_STREAM,	/* + passive: stands for a set of flows */
-	MOS_SOCK_STREAM,		/* + end host, the same as POSIX SOCK_STREAM */
-	MOS_SOCK_PROXY,			/* reserved */
+	MOS_SOCK_UNUSED,                /* a free id */
+	MOS_SOCK_STREAM_LISTEN,         /* + end host; the number equals POSIX SOCK_STREAM */
+	MOS_SOCK_PROXY_LISTEN,          /* reserved */
+	MOS_SOCK_MONITOR_STREAM,        /* + passive: stands for a set of flows */
+	MOS_SOCK_STREAM,                /* + end host, the same as POSIX SOCK_STREAM */
+	MOS_SOCK_PROXY,                 /* reserved */
 	MOS_SOCK_MONITOR_STREAM_ACTIVE, /* one flow of a passive socket; made by the stack only */
-	MOS_SOCK_MONITOR_RAW,		/* + every IP packet that its filter accepts */
-	MOS_SOCK_EPOLL,			/* made by mtcp_epoll_create() */
-	MOS_SOCK_PIPE			/* made by mtcp_pipe() */
+	MOS_SOCK_MONITOR_RAW,           /* + every IP packet that its filter accepts */
+	MOS_SOCK_EPOLL,                 /* made by mtcp_epoll_create() */
+	MOS_SOCK_PIPE                   /* made by mtcp_pipe() */
 };
 
 /*
@@ -92,7 +92,7 @@ enum socket_type {
  * seconds. mtcp_getconf() fills all of it; mtcp_setconf() takes the fields marked s.
  */
 struct mtcp_conf {
-	int num_cores;	     /* s contexts of this process, 1.. */
+	int num_cores;       /* s contexts of this process, 1.. */
 	int max_concurrency; /* s most flows of one context at a time, 1.. */
 	uint64_t cpu_mask;   /* bit c: context c may be created */
 	int max_num_buffers; /* not used: read as 0 */
@@ -292,7 +292,7 @@ int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval,
  *   ENOSYS    no such option or level
  */
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,
-		    socklen_t optlen);
+                    socklen_t optlen);
 
 /*
  * Count the flows this context tracks, half-open and closing ones included, and its end-host
@@ -386,7 +386,7 @@ int mtcp_accept(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *addrlen
  *   ENOMEM  out of memory
  */
 int mtcp_init_rss(mctx_t mctx, in_addr_t saddr_base, int num_addr, in_addr_t daddr,
-		  in_addr_t dport);
+                  in_addr_t dport);
 
 /*
  * Open a connection to addr, a struct sockaddr_in of addrlen bytes. Waits until it is open,

@@ -18,17 +18,17 @@ enum { MOS_EPOLL_CTL_ADD = 1, MOS_EPOLL_CTL_DEL = 2, MOS_EPOLL_CTL_MOD = 3 };
 
 /* Events. Those marked - are defined for old programs and never occur. Section 10.3. */
 enum {
-	MOS_EPOLLNONE = 1 << 0,	    /* - */
-	MOS_EPOLLIN = 1 << 1,	    /* bytes to read, FIN came, or a connection waits for accept */
-	MOS_EPOLLPRI = 1 << 2,	    /* - */
-	MOS_EPOLLOUT = 1 << 3,	    /* connect is done, or there is room to write */
+	MOS_EPOLLNONE = 1 << 0,     /* - */
+	MOS_EPOLLIN = 1 << 1,       /* bytes to read, FIN came, or a connection waits for accept */
+	MOS_EPOLLPRI = 1 << 2,      /* - */
+	MOS_EPOLLOUT = 1 << 3,      /* connect is done, or there is room to write */
 	MOS_EPOLLRDNORM = 1 << 4,   /* - */
 	MOS_EPOLLRDBAND = 1 << 5,   /* - */
 	MOS_EPOLLWRNORM = 1 << 6,   /* - */
 	MOS_EPOLLWRBAND = 1 << 7,   /* - */
-	MOS_EPOLLMSG = 1 << 8,	    /* - */
-	MOS_EPOLLERR = 1 << 9,	    /* connect failed, timeout, no memory; always watched */
-	MOS_EPOLLHUP = 1 << 10,	    /* both directions are closed; always watched */
+	MOS_EPOLLMSG = 1 << 8,      /* - */
+	MOS_EPOLLERR = 1 << 9,      /* connect failed, timeout, no memory; always watched */
+	MOS_EPOLLHUP = 1 << 10,     /* both directions are closed; always watched */
 	MOS_EPOLLRDHUP = 1 << 11,   /* the peer closed or reset the connection */
 	MOS_EPOLLONESHOT = 1 << 30, /* watch until the first event or MOS_EPOLL_CTL_MOD */
 	MOS_EPOLLET = -0x7fffffff - 1 /* bit 31: tell each change once only */
@@ -86,7 +86,7 @@ int mtcp_epoll_ctl(mctx_t mctx, int epid, int op, int sock, struct mtcp_epoll_ev
  *   EINTR   the context was interrupted or stops
  */
 int mtcp_epoll_wait(mctx_t mctx, int epid, struct mtcp_epoll_event *events, int maxevents,
-		    int timeout);
+                    int timeout);
 
 /*
  * Name one event bit: "NONE", "IN", "PRI", "OUT", "ERR", "HUP" or "RDHUP". Any thread. Section 9.

@@ -21,7 +21,7 @@ static void expect_rows(const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		ck_assert_msg(rows[i].is == rows[i].want, "%s is %lld, wanted %lld", rows[i].name,
-			      rows[i].is, rows[i].want);
+		              rows[i].is, rows[i].want);
 }
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

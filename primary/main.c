@@ -156,7 +156,7 @@ static int start_eal(struct system *s)
 	rc = mos_eal_locks_learn();
 	if (rc < 0)
 		snprintf(s->err, sizeof(s->err), "EAL's locks are not where expected: %s",
-			 strerror(-rc));
+		         strerror(-rc));
 	return rc < 0 ? rc : 0;
 }
 
@@ -195,7 +195,7 @@ static void warn_of_links(const struct system *s)
 			continue;
 		if (port->kernel_if[0] != '\0')
 			complain("port %s has no link yet; `ip link set %s up`, and its peer",
-				 port->name, port->kernel_if);
+			         port->name, port->kernel_if);
 		else
 			complain("port %s has no link yet", port->name);
 	}
@@ -227,7 +227,7 @@ static int begin(struct system *s)
 		return rc;
 	warn_of_links(s);
 	mos_report("ready (prefix %s, %u shards, %u ports)", p->cfg.prefix, p->root->shard_count,
-		   p->root->port_count);
+	           p->root->port_count);
 	return 0;
 }
 
@@ -327,8 +327,8 @@ static int check(struct system *s)
 		return EXIT_FAILURE;
 	}
 	mos_report("configuration is good (prefix %s, %d shards, %u ports, %u packets, %u MB of "
-		   "hugepages)",
-		   cfg->prefix, cfg->workers, cfg->port_count, s->memory.mbufs, s->memory.huge_mb);
+	           "hugepages)",
+	           cfg->prefix, cfg->workers, cfg->port_count, s->memory.mbufs, s->memory.huge_mb);
 	return EXIT_SUCCESS;
 }
 
@@ -357,9 +357,9 @@ static int serve(struct system *s)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"file", required_argument, NULL, 'f'},	 {"check", no_argument, NULL, 'c'},
+		{"file", required_argument, NULL, 'f'},  {"check", no_argument, NULL, 'c'},
 		{"help-config", no_argument, NULL, 'k'}, {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},	 {NULL, 0, NULL, 0},
+		{"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
 	};
 	static struct system s;
 	const char *file = NULL;

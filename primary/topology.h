@@ -35,11 +35,11 @@ struct mos_ports;
 
 struct mos_primary {
 	struct mos_config cfg;
-	struct mos_root *root;	      /* in memzone mos_root */
+	struct mos_root *root;        /* in memzone mos_root */
 	struct rte_mempool *pool;     /* every packet */
 	struct mos_pool_map pool_map; /* which addresses are packets of the pool */
-	uint32_t pool_size;	      /* mbufs in it */
-	uint32_t pool_at_ports;	      /* mbufs that ports keep for themselves, measured at start */
+	uint32_t pool_size;           /* mbufs in it */
+	uint32_t pool_at_ports;       /* mbufs that ports keep for themselves, measured at start */
 	uint32_t ring_size;
 	uint32_t blank_size; /* mbufs kept in each blank ring */
 
@@ -47,9 +47,9 @@ struct mos_primary {
 	struct mos_dispatch *dispatch; /* primary/dispatch; NULL before it exists */
 
 	/* Written by signal handlers and by either thread. */
-	uint32_t stop;	 /* 1 = end in order, 2 = end at once */
+	uint32_t stop;   /* 1 = end in order, 2 = end at once */
 	uint32_t report; /* 1 = print counters and an audit */
-	int wake_fd;	 /* eventfd of the supervisor: something happened; -1 = none yet */
+	int wake_fd;     /* eventfd of the supervisor: something happened; -1 = none yet */
 };
 
 /* The meta data of an mbuf, at the offset that root->meta_offset names. */

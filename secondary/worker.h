@@ -48,9 +48,9 @@ enum mos_ctx_state {
 
 struct mos_ctx {
 	struct mtcp_context api;  /* what the application holds: must stay first */
-	_Atomic uint32_t state;	  /* enum mos_ctx_state */
-	_Atomic bool stop;	  /* asked to end */
-	_Atomic bool open;	  /* the application has set up: take packets */
+	_Atomic uint32_t state;   /* enum mos_ctx_state */
+	_Atomic bool stop;        /* asked to end */
+	_Atomic bool open;        /* the application has set up: take packets */
 	_Atomic uint32_t callers; /* API calls under way that any thread may make */
 	pthread_t thread;
 	pthread_t creator; /* thread that created it */
@@ -83,16 +83,16 @@ struct mos_ctx {
 /* Longest frame mtcp_getlastpkt shows; longer ones are cut there. */
 #define MOS_SCRATCH_BYTES 65664
 /* Where the copy begins: headers behind an Ethernet header, tagged or not, are aligned then. */
-#define MOS_SCRATCH_OFF	  2
+#define MOS_SCRATCH_OFF   2
 
 struct mos_worker {
 	struct mos_config cfg;
 	struct mos_root *root;
-	int ctl_fd;		  /* -1 = not attached */
+	int ctl_fd;               /* -1 = not attached */
 	pthread_mutex_t ctl_lock; /* one request at a time */
-	int num_cores;		  /* contexts this process may create */
-	_Atomic bool stopping;	  /* SIGINT: all contexts end, also future ones */
-	int preferred_shard;	  /* from MOS_SHARD, -1 = none */
+	int num_cores;            /* contexts this process may create */
+	_Atomic bool stopping;    /* SIGINT: all contexts end, also future ones */
+	int preferred_shard;      /* from MOS_SHARD, -1 = none */
 	struct mos_ctx ctx[MOS_SHARD_MAX];
 };
 

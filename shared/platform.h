@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <time.h>
 
-#define MOS_CACHE_LINE	  64
+#define MOS_CACHE_LINE    64
 #define MOS_CACHE_ALIGNED __attribute__((aligned(MOS_CACHE_LINE)))
 
-#define mos_likely(x)	__builtin_expect(!!(x), 1)
+#define mos_likely(x)   __builtin_expect(!!(x), 1)
 #define mos_unlikely(x) __builtin_expect(!!(x), 0)
 
 /*

@@ -27,7 +27,7 @@ struct conn {
 	int sock;     /* the active socket that tells of it, -1 = none yet */
 	int state[2]; /* enum tcpstate of each side */
 	uint64_t packets;
-	uint64_t bytes;	     /* of IP packets */
+	uint64_t bytes;      /* of IP packets */
 	uint64_t started_us; /* stack clock */
 	TAILQ_ENTRY(conn) by_age;
 	struct conn *next; /* in the bucket */

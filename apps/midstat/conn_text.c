@@ -15,11 +15,11 @@ static atomic_int log_fd = -1;
 const char *conn_state_name(int state)
 {
 	static const char *const names[] = {
-		[TCP_CLOSED] = "CLOSED",	   [TCP_LISTEN] = "LISTEN",
-		[TCP_SYN_SENT] = "SYN_SENT",	   [TCP_SYN_RCVD] = "SYN_RCVD",
+		[TCP_CLOSED] = "CLOSED",           [TCP_LISTEN] = "LISTEN",
+		[TCP_SYN_SENT] = "SYN_SENT",       [TCP_SYN_RCVD] = "SYN_RCVD",
 		[TCP_ESTABLISHED] = "ESTABLISHED", [TCP_FIN_WAIT_1] = "FIN_WAIT_1",
 		[TCP_FIN_WAIT_2] = "FIN_WAIT_2",   [TCP_CLOSE_WAIT] = "CLOSE_WAIT",
-		[TCP_CLOSING] = "CLOSING",	   [TCP_LAST_ACK] = "LAST_ACK",
+		[TCP_CLOSING] = "CLOSING",         [TCP_LAST_ACK] = "LAST_ACK",
 		[TCP_TIME_WAIT] = "TIME_WAIT",
 	};
 
@@ -60,10 +60,10 @@ void conn_log(const char *event, const struct conn *c, const char *note)
 	conn_write_end(client, &c->name, MOS_SIDE_CLI);
 	conn_write_end(server, &c->name, MOS_SIDE_SVR);
 	len = snprintf(line, sizeof(line), "%lld.%06ld %d %s %s %s %s %s%s%s\n",
-		       (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(), event, client,
-		       server, conn_state_name(c->state[MOS_SIDE_CLI]),
-		       conn_state_name(c->state[MOS_SIDE_SVR]), note[0] != '\0' ? " " : "", note);
+	               (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(), event, client,
+	               server, conn_state_name(c->state[MOS_SIDE_CLI]),
+	               conn_state_name(c->state[MOS_SIDE_SVR]), note[0] != '\0' ? " " : "", note);
 	if (write(fd, line, (size_t)len) < 0 && atomic_exchange(&log_fd, -1) >= 0)
 		fprintf(stderr, "midstat: cannot log: %s; no more events are logged\n",
-			strerror(errno));
+		        strerror(errno));
 }

@@ -235,7 +235,7 @@ static int watch(mctx_t mctx)
 		return -1;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (mtcp_register_callback(mctx, sock, rows[i].event, rows[i].hook,
-					   rows[i].callback) < 0)
+		                           rows[i].callback) < 0)
 			return -1;
 	return mtcp_settimer(mctx, sock, &interval, on_timer);
 }
@@ -309,7 +309,7 @@ static bool configure(void)
 		conf.num_cores = opt.core_count;
 	if (conf.num_cores > PAGE_PARTS_MAX) {
 		fprintf(stderr, "midstat: %d cores: at most %d are supported\n", conf.num_cores,
-			PAGE_PARTS_MAX);
+		        PAGE_PARTS_MAX);
 		return false;
 	}
 	if (opt.core_count > 0 && mtcp_setconf(&conf) < 0) {
@@ -333,14 +333,14 @@ static bool print_rest(void)
 static void usage(FILE *f)
 {
 	fprintf(f,
-		"usage: midstat -f mos.conf [-c CORES] [-i SECONDS] [-n ROWS] [-l FILE]\n"
-		"  -f FILE     configuration, the same that mos-primary was started with\n"
-		"  -c CORES    contexts of this process (default: as configured)\n"
-		"  -i SECONDS  between two pages (default 1)\n"
-		"  -n ROWS     most connections on a page (default: what fits the terminal,\n"
-		"              else 1000)\n"
-		"  -l FILE     append a line for each start, change of state and end:\n"
-		"              time pid event client server client-state server-state [adopted]\n");
+	        "usage: midstat -f mos.conf [-c CORES] [-i SECONDS] [-n ROWS] [-l FILE]\n"
+	        "  -f FILE     configuration, the same that mos-primary was started with\n"
+	        "  -c CORES    contexts of this process (default: as configured)\n"
+	        "  -i SECONDS  between two pages (default 1)\n"
+	        "  -n ROWS     most connections on a page (default: what fits the terminal,\n"
+	        "              else 1000)\n"
+	        "  -l FILE     append a line for each start, change of state and end:\n"
+	        "              time pid event client server client-state server-state [adopted]\n");
 }
 
 /* Store a whole number from 1 to max; else complain. */
@@ -351,7 +351,7 @@ static bool parse_number(char option, const char *text, int max, int *number)
 
 	if (end == text || *end != '\0' || n < 1 || n > max) {
 		fprintf(stderr, "midstat: -%c %s: expected a number from 1 to %d\n", option, text,
-			max);
+		        max);
 		return false;
 	}
 	*number = (int)n;

@@ -13,14 +13,14 @@
 #include "apps/midstat/conn_text.h"
 
 #define ROWS_DEFAULT 1000 /* where no terminal bounds them */
-#define MARGIN	     6	  /* lines of a terminal that are no rows */
+#define MARGIN       6    /* lines of a terminal that are no rows */
 
 /* Letters: I immutable once the printer runs, L under lock. */
 static struct {
-	int part_count;		  /* I */
-	int rows_max;		  /* I 0 = what fits */
-	const char *shard;	  /* I or NULL */
-	bool redraw;		  /* I */
+	int part_count;           /* I */
+	int rows_max;             /* I 0 = what fits */
+	const char *shard;        /* I or NULL */
+	bool redraw;              /* I */
 	void (*on_failure)(void); /* I */
 
 	pthread_mutex_t lock;
@@ -29,8 +29,8 @@ static struct {
 	bool closed; /* L the printer is to end */
 	bool failed; /* L a page could not be printed */
 	struct {
-		char *rows;		   /* L or NULL */
-		uint64_t live;		   /* L */
+		char *rows;                /* L or NULL */
+		uint64_t live;             /* L */
 		struct page_totals totals; /* L */
 	} part[PAGE_PARTS_MAX];
 } page = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -55,9 +55,9 @@ static void render_row(FILE *f, const struct conn *c, uint64_t now_us)
 	conn_write_end(client, &c->name, MOS_SIDE_CLI);
 	conn_write_end(server, &c->name, MOS_SIDE_SVR);
 	fprintf(f, "%-21s %-21s %-11s %-11s %9llu %12llu %8.1f\n", client, server,
-		conn_state_name(c->state[MOS_SIDE_CLI]), conn_state_name(c->state[MOS_SIDE_SVR]),
-		(unsigned long long)c->packets, (unsigned long long)c->bytes,
-		(double)(now_us - c->started_us) / 1e6);
+	        conn_state_name(c->state[MOS_SIDE_CLI]), conn_state_name(c->state[MOS_SIDE_SVR]),
+	        (unsigned long long)c->packets, (unsigned long long)c->bytes,
+	        (double)(now_us - c->started_us) / 1e6);
 }
 
 /* Oldest connection first. Returns a malloc'ed text, or NULL when out of memory. */
@@ -96,8 +96,8 @@ static void render_totals(FILE *f)
 		sum.bytes += page.part[i].totals.bytes;
 	}
 	fprintf(f, "total: %llu live, %llu seen, %llu packets, %llu bytes\n",
-		(unsigned long long)live, (unsigned long long)sum.seen,
-		(unsigned long long)sum.packets, (unsigned long long)sum.bytes);
+	        (unsigned long long)live, (unsigned long long)sum.seen,
+	        (unsigned long long)sum.packets, (unsigned long long)sum.bytes);
 }
 
 /* Under lock. */
@@ -111,9 +111,9 @@ static void render_page(FILE *f)
 	if (page.redraw)
 		fprintf(f, "\033[H\033[J");
 	fprintf(f, "midstat %s  pid %d%s%s\n", clock, (int)getpid(),
-		page.shard != NULL ? "  shard " : "", page.shard != NULL ? page.shard : "");
+	        page.shard != NULL ? "  shard " : "", page.shard != NULL ? page.shard : "");
 	fprintf(f, "%-21s %-21s %-11s %-11s %9s %12s %8s\n", "CLIENT", "SERVER", "CLIENT IS",
-		"SERVER IS", "PACKETS", "BYTES", "AGE/s");
+	        "SERVER IS", "PACKETS", "BYTES", "AGE/s");
 	for (int i = 0; i < page.part_count; i++)
 		if (page.part[i].rows != NULL)
 			fputs(page.part[i].rows, f);
@@ -212,7 +212,7 @@ int page_start(void (*on_failure)(void))
 }
 
 void page_publish(int part, const struct conn_table *t, const struct page_totals *totals,
-		  uint64_t now_us)
+                  uint64_t now_us)
 {
 	char *rows = render_rows(t, now_us), *old;
 

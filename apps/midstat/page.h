@@ -41,7 +41,7 @@ int page_start(void (*on_failure)(void));
 
 /* Leave the part of one core. Stack thread of that core, or any thread once that one has ended. */
 void page_publish(int part, const struct conn_table *t, const struct page_totals *totals,
-		  uint64_t now_us);
+                  uint64_t now_us);
 
 /* Let the printer end; it prints nothing that is published from now on. Application thread. */
 void page_stop(void);

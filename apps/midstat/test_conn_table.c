@@ -21,7 +21,7 @@ static void close_table(void)
 static struct conn_name name_number(unsigned i)
 {
 	return (struct conn_name){.addr = {htonl(0x0a000001), htonl(0x0a000002)},
-				  .port = {htons((uint16_t)i), htons(80)}};
+	                          .port = {htons((uint16_t)i), htons(80)}};
 }
 
 START_TEST(record_is_found_by_its_name_only)

@@ -23,7 +23,7 @@ static uint64_t next_delay(struct backoff *b, bool quick)
 }
 
 enum backoff_verdict backoff_on_death(struct backoff *b, enum backoff_death death,
-				      uint64_t lived_ns, uint64_t *delay_ns)
+                                      uint64_t lived_ns, uint64_t *delay_ns)
 {
 	bool quick = lived_ns < BACKOFF_QUICK_NS;
 

@@ -18,15 +18,15 @@
 #include <stdint.h>
 
 #define BACKOFF_NS_PER_MS    1000000ull
-#define BACKOFF_QUICK_NS     (1000 * BACKOFF_NS_PER_MS)	 /* a shorter life is a quick death */
+#define BACKOFF_QUICK_NS     (1000 * BACKOFF_NS_PER_MS)  /* a shorter life is a quick death */
 #define BACKOFF_FORGET_NS    (10000 * BACKOFF_NS_PER_MS) /* such a life was a good one */
 #define BACKOFF_FIRST_NS     (50 * BACKOFF_NS_PER_MS)
-#define BACKOFF_LAST_NS	     (5000 * BACKOFF_NS_PER_MS)
+#define BACKOFF_LAST_NS      (5000 * BACKOFF_NS_PER_MS)
 #define BACKOFF_FAILURES_MAX 5 /* quick failures in a row */
 
 /* How a life ended. */
 enum backoff_death {
-	BACKOFF_ENDED,	/* exit status 0 */
+	BACKOFF_ENDED,  /* exit status 0 */
 	BACKOFF_FAILED, /* any other exit status, or it could not be started */
 	BACKOFF_KILLED, /* by a signal */
 };
@@ -48,6 +48,6 @@ struct backoff {
  * case, to 0 unless the verdict is BACKOFF_RESTART.
  */
 enum backoff_verdict backoff_on_death(struct backoff *b, enum backoff_death death,
-				      uint64_t lived_ns, uint64_t *delay_ns);
+                                      uint64_t lived_ns, uint64_t *delay_ns);
 
 #endif

@@ -36,7 +36,7 @@ enum worker_state { WORKER_WAITING, WORKER_RUNNING, WORKER_STOPPED };
 
 struct worker {
 	enum worker_state state;
-	pid_t pid;	     /* while RUNNING */
+	pid_t pid;           /* while RUNNING */
 	uint64_t started_ns; /* while RUNNING */
 	uint64_t restart_ns; /* while WAITING */
 	bool ended_well;     /* its last life ended with status 0 */
@@ -57,16 +57,16 @@ struct run {
 static void usage(FILE *f)
 {
 	fprintf(f,
-		"usage: mos-run [-n WORKERS] [--respawn] [--] COMMAND [ARGUMENT ...]\n"
-		"  -n, --workers N   start N workers, one per shard (default 1); worker I finds\n"
-		"                    MOS_SHARD=I in its environment and so asks for shard I\n"
-		"  -r, --respawn     start a worker again that died; one that ended with status 0\n"
-		"                    stays ended\n"
-		"  -h, --help        print this\n"
-		"SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are forwarded to the workers. A "
-		"second\n"
-		"SIGINT or SIGTERM gives them 3 more seconds, a third one kills them at once.\n"
-		"Exit status: 0 when each worker ended with status 0, else 1.\n");
+	        "usage: mos-run [-n WORKERS] [--respawn] [--] COMMAND [ARGUMENT ...]\n"
+	        "  -n, --workers N   start N workers, one per shard (default 1); worker I finds\n"
+	        "                    MOS_SHARD=I in its environment and so asks for shard I\n"
+	        "  -r, --respawn     start a worker again that died; one that ended with status 0\n"
+	        "                    stays ended\n"
+	        "  -h, --help        print this\n"
+	        "SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are forwarded to the workers. A "
+	        "second\n"
+	        "SIGINT or SIGTERM gives them 3 more seconds, a third one kills them at once.\n"
+	        "Exit status: 0 when each worker ended with status 0, else 1.\n");
 }
 
 static uint64_t now_ns(void)
@@ -79,7 +79,7 @@ static uint64_t now_ns(void)
 
 /* What becomes of a worker that is not running now; the words for it go to `next`. */
 static void decide(struct run *r, struct worker *w, enum backoff_death death, uint64_t lived_ns,
-		   char *next, size_t next_len)
+                   char *next, size_t next_len)
 {
 	uint64_t delay_ns;
 	enum backoff_verdict verdict = backoff_on_death(&w->backoff, death, lived_ns, &delay_ns);
@@ -93,7 +93,7 @@ static void decide(struct run *r, struct worker *w, enum backoff_death death, ui
 		snprintf(next, next_len, "; not restarted (no --respawn)");
 	} else if (verdict == BACKOFF_GIVE_UP) {
 		snprintf(next, next_len, "; giving up: it failed %d times within 1 s of its start",
-			 BACKOFF_FAILURES_MAX);
+		         BACKOFF_FAILURES_MAX);
 	} else {
 		w->state = WORKER_WAITING;
 		w->restart_ns = now_ns() + delay_ns;
@@ -101,7 +101,7 @@ static void decide(struct run *r, struct worker *w, enum backoff_death death, ui
 			snprintf(next, next_len, "; restarting now");
 		else
 			snprintf(next, next_len, "; restarting in %llu ms",
-				 (unsigned long long)(delay_ns / BACKOFF_NS_PER_MS));
+			         (unsigned long long)(delay_ns / BACKOFF_NS_PER_MS));
 	}
 }
 
@@ -114,7 +114,7 @@ static void start_worker(struct run *r, unsigned shard)
 	if (pid < 0) {
 		decide(r, w, BACKOFF_FAILED, 0, next, sizeof(next));
 		fprintf(stderr, "mos-run: worker %u: cannot start %s: %s%s\n", shard, r->argv[0],
-			strerror(-pid), next);
+		        strerror(-pid), next);
 		return;
 	}
 	w->state = WORKER_RUNNING;
@@ -126,15 +126,15 @@ static void on_worker_death(struct run *r, unsigned shard, int status)
 {
 	struct worker *w = &r->worker[shard];
 	uint64_t lived_ns = now_ns() - w->started_ns;
-	enum backoff_death death = WIFSIGNALED(status)	      ? BACKOFF_KILLED
-				   : WEXITSTATUS(status) == 0 ? BACKOFF_ENDED
-							      : BACKOFF_FAILED;
+	enum backoff_death death = WIFSIGNALED(status)        ? BACKOFF_KILLED
+	                           : WEXITSTATUS(status) == 0 ? BACKOFF_ENDED
+	                                                      : BACKOFF_FAILED;
 	char cause[64], next[96];
 
 	child_describe(status, cause, sizeof(cause));
 	decide(r, w, death, lived_ns, next, sizeof(next));
 	fprintf(stderr, "mos-run: worker %u (pid %d) %s after %.1f s%s\n", shard, (int)w->pid,
-		cause, (double)lived_ns / NS_PER_S, next);
+	        cause, (double)lived_ns / NS_PER_S, next);
 }
 
 /* One SIGCHLD may stand for several deaths, so each running worker is asked. */
@@ -285,7 +285,7 @@ static int parse_options(struct run *r, int argc, char **argv)
 			r->worker_count = parse_worker_count(optarg);
 			if (r->worker_count == 0) {
 				fprintf(stderr, "mos-run: -n %s: expected a number from 1 to %d\n",
-					optarg, WORKER_MAX);
+				        optarg, WORKER_MAX);
 				return EXIT_FAILURE;
 			}
 			break;

@@ -7,7 +7,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#define MS	   BACKOFF_NS_PER_MS
+#define MS         BACKOFF_NS_PER_MS
 #define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 struct row {
@@ -27,8 +27,8 @@ static void play(const struct row *rows, size_t row_count)
 			backoff_on_death(&b, rows[i].death, rows[i].lived_ns, &delay_ns);
 
 		ck_assert_msg(v == rows[i].verdict && delay_ns == rows[i].delay_ns,
-			      "row %zu: verdict %d, delay %lu ms", i, (int)v,
-			      (unsigned long)(delay_ns / MS));
+		              "row %zu: verdict %d, delay %lu ms", i, (int)v,
+		              (unsigned long)(delay_ns / MS));
 	}
 }
 
@@ -127,7 +127,7 @@ START_TEST(a_crash_on_every_start_is_retried_for_ever)
 
 	for (int i = 0; i < 1000; i++)
 		ck_assert_int_eq(backoff_on_death(&b, BACKOFF_KILLED, 0, &delay_ns),
-				 BACKOFF_RESTART);
+		                 BACKOFF_RESTART);
 	ck_assert_uint_eq(delay_ns, BACKOFF_LAST_NS);
 }
 END_TEST

@@ -53,13 +53,13 @@ static void strike(struct mos_shard *s, struct mos_crash_report *r)
 
 /* The suspect gets the fail policy. It may be half edited: it goes as it is, or not at all. */
 static void resolve_suspect(struct mos_primary *p, struct mos_shard *s, bool forward,
-			    struct mos_crash_report *r)
+                            struct mos_crash_report *r)
 {
 	if (!move_one(p, s, &forward))
 		return;
 	r->suspect = true;
 	mos_counter_add(counters(p), forward ? MOS_CTR_SUSPECT_FORWARDED : MOS_CTR_SUSPECT_DROPPED,
-			1);
+	                1);
 }
 
 /* The dead worker enqueued the whole burst; only the dequeue was not finished. */
@@ -71,13 +71,13 @@ static void finish_dequeue(struct mos_shard *s, uint32_t n)
 }
 
 static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
-		    struct mos_crash_report *r)
+                    struct mos_crash_report *r)
 {
 	struct mos_ledger_verdict v;
 
 	r->in_hand = s->ledger.count;
 	r->ledger_bad = !mos_ledger_resolve(&s->ledger, s->rx->cons.tail, s->tx->prod.tail,
-					    rte_ring_count(s->rx), &v);
+	                                    rte_ring_count(s->rx), &v);
 	r->stage = v.stage;
 	r->flow = v.flow;
 	if (r->ledger_bad)
@@ -96,7 +96,7 @@ static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
 }
 
 void mos_crash_repair(struct mos_primary *p, uint32_t shard, bool suspect_forward,
-		      struct mos_crash_report *report)
+                      struct mos_crash_report *report)
 {
 	struct mos_shard *s = p->root->shard[shard];
 

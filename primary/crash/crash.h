@@ -28,20 +28,20 @@ struct mos_primary;
 struct rte_ring;
 
 struct mos_crash_report {
-	uint32_t in_hand;    /* packets the ledger named */
-	uint32_t rescued;    /* finished ones, sent by their verdicts */
-	uint32_t waiting;    /* left in the rx ring for the successor */
-	uint32_t recovered;  /* mbufs found only by the audit */
-	bool     suspect;    /* a packet was being worked on */
-	bool     ledger_bad; /* the ledger made no sense: everything in the ring is left waiting */
-	uint32_t stage;      /* enum mos_ledger_stage at death */
-	uint32_t flow;       /* record of the flow in hand (packet or timer), UINT32_MAX = none */
-	uint32_t strikes;    /* deaths on that flow so far */
+	uint32_t in_hand;   /* packets the ledger named */
+	uint32_t rescued;   /* finished ones, sent by their verdicts */
+	uint32_t waiting;   /* left in the rx ring for the successor */
+	uint32_t recovered; /* mbufs found only by the audit */
+	bool suspect;       /* a packet was being worked on */
+	bool ledger_bad;    /* the ledger made no sense: everything in the ring is left waiting */
+	uint32_t stage;     /* enum mos_ledger_stage at death */
+	uint32_t flow;      /* record of the flow in hand (packet or timer), UINT32_MAX = none */
+	uint32_t strikes;   /* deaths on that flow so far */
 };
 
 /* Repair shard. suspect_forward: the fail policy for the suspect packet (true = forward). */
 void mos_crash_repair(struct mos_primary *p, uint32_t shard, bool suspect_forward,
-		      struct mos_crash_report *report);
+                      struct mos_crash_report *report);
 
 /* Reset head to tail on the side of a ring that a dead process used. */
 void mos_ring_repair_consumer(struct rte_ring *r);

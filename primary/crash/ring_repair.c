@@ -10,11 +10,11 @@
 void mos_ring_repair_consumer(struct rte_ring *r)
 {
 	__atomic_store_n(&r->cons.head, __atomic_load_n(&r->cons.tail, __ATOMIC_ACQUIRE),
-			 __ATOMIC_RELEASE);
+	                 __ATOMIC_RELEASE);
 }
 
 void mos_ring_repair_producer(struct rte_ring *r)
 {
 	__atomic_store_n(&r->prod.head, __atomic_load_n(&r->prod.tail, __ATOMIC_ACQUIRE),
-			 __ATOMIC_RELEASE);
+	                 __ATOMIC_RELEASE);
 }

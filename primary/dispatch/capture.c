@@ -127,7 +127,7 @@ bool mos_capture_all_done(struct mos_dispatch *d, const struct mos_shard_map *ma
 	if (!d->dry) {
 		for (uint32_t s = 0; s < d->shard_count; s++)
 			d->dry_beat[s] = __atomic_load_n(&d->shard[s].shard->lease.heartbeat,
-							 __ATOMIC_RELAXED);
+			                                 __ATOMIC_RELAXED);
 		d->dry = true;
 		return false;
 	}

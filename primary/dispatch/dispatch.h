@@ -32,9 +32,9 @@ struct mos_dispatch;
 
 /* Why mos_dispatch_run() returned. */
 enum mos_dispatch_event {
-	MOS_DISPATCH_NOTHING,	  /* never returned */
-	MOS_DISPATCH_STOP,	  /* p->stop is set */
-	MOS_DISPATCH_REPORT,	  /* p->report was set (and is cleared); call again */
+	MOS_DISPATCH_NOTHING,     /* never returned */
+	MOS_DISPATCH_STOP,        /* p->stop is set */
+	MOS_DISPATCH_REPORT,      /* p->report was set (and is cleared); call again */
 	MOS_DISPATCH_END_OF_FILE, /* once: all capture files ended and all their packets are done */
 };
 

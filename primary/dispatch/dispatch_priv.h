@@ -21,8 +21,8 @@
 
 enum {
 	RX_BURST = 32,
-	TX_DRAIN = 64,	/* from a worker's tx ring per round */
-	TX_BATCH = 64,	/* per output port */
+	TX_DRAIN = 64,  /* from a worker's tx ring per round */
+	TX_BATCH = 64,  /* per output port */
 	RX_DRAIN = 256, /* by the fail policy, from a shard without worker, per round */
 	PREFETCH_AHEAD = 4,
 };
@@ -48,8 +48,8 @@ struct port_io {
 	bool endless;
 	bool running; /* frames may be received and sent */
 	bool link_up;
-	bool at_end;	 /* the capture file has ended */
-	bool no_chains;	 /* sends packets of one mbuf only */
+	bool at_end;     /* the capture file has ended */
+	bool no_chains;  /* sends packets of one mbuf only */
 	uint32_t ip_max; /* longest IP packet it sends */
 
 	uint32_t out_count;
@@ -65,7 +65,7 @@ struct mos_dispatch {
 	struct mos_counters *ctr;
 	uint64_t hash_seed;
 	uint64_t clock_ns; /* latest capture time published */
-	bool forward;	   /* configuration: forward = 1 */
+	bool forward;      /* configuration: forward = 1 */
 	bool fail_open;
 	bool clock_packet;
 	bool idle_poll;
@@ -84,7 +84,7 @@ struct mos_dispatch {
 	uint32_t shard_count, port_count, capture_count;
 	uint32_t staged_shards; /* bit s: shard s has staged packets */
 	struct shard_io *shard; /* [shard_count] */
-	struct port_io *port;	/* [port_count] */
+	struct port_io *port;   /* [port_count] */
 };
 
 static inline void count(struct mos_dispatch *d, enum mos_counter which, uint64_t n)
@@ -105,7 +105,7 @@ unsigned mos_input_live(struct mos_dispatch *d, const struct mos_shard_map *map)
 
 /* Parse and place a burst of n <= RX_BURST frames; in_port of each is told by port[i]. */
 void mos_input_burst(struct mos_dispatch *d, const struct mos_shard_map *map, struct rte_mbuf **m,
-		     const uint8_t *port, unsigned n);
+                     const uint8_t *port, unsigned n);
 
 /* ---- capture.c ---- */
 
@@ -143,7 +143,7 @@ static inline uint32_t mos_backlog_count(const struct shard_io *s)
 
 /* Is a packet longer than the MTU of a port? */
 bool mos_output_too_long(const struct mos_dispatch *d, const struct rte_mbuf *m,
-			 const struct port_io *port);
+                         const struct port_io *port);
 
 /* Send a packet by its port, or drop it with a reason. Takes the packet. */
 void mos_output_put(struct mos_dispatch *d, struct rte_mbuf *m, uint8_t port);

@@ -3,12 +3,12 @@
 #include "primary/dispatch/dispatch_priv.h"
 
 static_assert((int)MOS_CTR_DROP_TCP_HDR_LEN - (int)MOS_CTR_DROP_L2_SHORT ==
-		      (int)MOS_DEFECT_TCP_HDR_LEN - (int)MOS_DEFECT_L2_SHORT,
-	      "one counter per defect, in the same order");
+                      (int)MOS_DEFECT_TCP_HDR_LEN - (int)MOS_DEFECT_L2_SHORT,
+              "one counter per defect, in the same order");
 
 /* The time of a frame: what its capture says, or now_ns. The driver wrote microseconds. */
 static inline uint64_t time_of(const struct mos_dispatch *d, const struct rte_mbuf *m,
-			       const struct mos_pkt_meta *meta, uint64_t now_ns)
+                               const struct mos_pkt_meta *meta, uint64_t now_ns)
 {
 	if (mos_unlikely(d->clock_packet) && (m->ol_flags & d->ts_flag))
 		return meta->ts_ns * 1000;
@@ -45,7 +45,7 @@ static void non_ip(struct mos_dispatch *d, struct rte_mbuf *m, const struct mos_
 }
 
 static inline void place(struct mos_dispatch *d, const struct mos_shard_map *map,
-			 struct rte_mbuf *m, uint8_t in_port, uint64_t now_ns)
+                         struct rte_mbuf *m, uint8_t in_port, uint64_t now_ns)
 {
 	struct mos_pkt_meta *meta = mos_meta(d->p, m);
 	enum mos_pkt_class class;
@@ -53,7 +53,7 @@ static inline void place(struct mos_dispatch *d, const struct mos_shard_map *map
 	meta->ts_ns = time_of(d, m, meta, now_ns);
 	prepare(d, meta, in_port);
 	class = mos_pkt_parse(meta, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len,
-			      d->hash_seed);
+	                      d->hash_seed);
 	if (mos_likely(class == MOS_PKT_TCP || class == MOS_PKT_IP))
 		mos_shard_io_stage(d, mos_shard_of(map, meta->hash), m);
 	else if (class == MOS_PKT_NON_IP)
@@ -81,7 +81,7 @@ static uint64_t stack_ns(const struct mos_dispatch *d)
 }
 
 void mos_input_burst(struct mos_dispatch *d, const struct mos_shard_map *map, struct rte_mbuf **m,
-		     const uint8_t *port, unsigned n)
+                     const uint8_t *port, unsigned n)
 {
 	uint64_t bytes = 0, now_ns = stack_ns(d);
 

@@ -2,9 +2,9 @@
 #include "primary/memory/reclaim.h"
 
 enum {
-	TX_TRIES = 4,	 /* without progress, before a live port's packets are dropped */
+	TX_TRIES = 4,    /* without progress, before a live port's packets are dropped */
 	L3_OFF_MAX = 22, /* Ethernet and two VLAN tags */
-	L2_NO_IP = 18,	 /* of frames without IP: Ethernet and a tag */
+	L2_NO_IP = 18,   /* of frames without IP: Ethernet and a tag */
 };
 
 /* The link went down after these were put: nobody waits for it, not even for captures. */
@@ -31,7 +31,7 @@ static unsigned flush_port(struct mos_dispatch *d, struct port_io *port)
 	}
 	for (int tries = 0; tries < TX_TRIES && sent < port->out_count; tries++) {
 		unsigned n = rte_eth_tx_burst(port->dpdk_port, 0, port->out + sent,
-					      (uint16_t)(port->out_count - sent));
+		                              (uint16_t)(port->out_count - sent));
 
 		sent += n;
 		if (n > 0)
@@ -55,7 +55,7 @@ static unsigned flush_port(struct mos_dispatch *d, struct port_io *port)
 
 /* A worker may have left anything in meta data: l3_off is used within bounds only. */
 bool mos_output_too_long(const struct mos_dispatch *d, const struct rte_mbuf *m,
-			 const struct port_io *port)
+                         const struct port_io *port)
 {
 	uint32_t l3_off = mos_meta(d->p, m)->l3_off;
 
@@ -125,7 +125,7 @@ static void obey(struct mos_dispatch *d, struct shard_io *s, void *obj)
 		else
 			drop(d, m,
 			     meta->out_port == MOS_PORT_NONE ? MOS_CTR_DROP_NO_PAIR
-							     : MOS_CTR_GARBAGE);
+			                                     : MOS_CTR_GARBAGE);
 		break;
 	case MOS_VERDICT_DROP: drop(d, m, MOS_CTR_DROP_BY_APP); break;
 	case MOS_VERDICT_CONSUME: drop(d, m, MOS_CTR_DROP_NO_PAIR); break;

@@ -21,7 +21,7 @@ static void unmonitored(struct mos_dispatch *d, struct rte_mbuf *m, bool ring_fu
  * death frees what is marked and in no ring. Returns how many went in.
  */
 static unsigned ring_put(struct mos_dispatch *d, struct shard_io *s, struct rte_mbuf **m,
-			 unsigned n)
+                         unsigned n)
 {
 	unsigned done;
 

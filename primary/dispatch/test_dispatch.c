@@ -130,8 +130,8 @@ START_TEST(each_defect_has_its_counter)
 		uint32_t len; /* 0 = whole frame */
 		enum mos_counter counter;
 	} rows[] = {
-		{0, 0, 13, MOS_CTR_DROP_L2_SHORT},	 {14, 0x65, 0, MOS_CTR_DROP_IP_VERSION},
-		{14, 0x44, 0, MOS_CTR_DROP_IP_HDR_LEN},	 {16, 0xff, 0, MOS_CTR_DROP_IP_TOTAL_LEN},
+		{0, 0, 13, MOS_CTR_DROP_L2_SHORT},       {14, 0x65, 0, MOS_CTR_DROP_IP_VERSION},
+		{14, 0x44, 0, MOS_CTR_DROP_IP_HDR_LEN},  {16, 0xff, 0, MOS_CTR_DROP_IP_TOTAL_LEN},
 		{24, 0x12, 0, MOS_CTR_DROP_IP_CHECKSUM}, {46, 0x40, 0, MOS_CTR_DROP_TCP_HDR_LEN},
 	};
 
@@ -210,8 +210,8 @@ START_TEST(a_full_ring_gets_the_policy_and_loses_nothing_that_is_in_it)
 {
 	for (int closed = 0; closed < 2; closed++) {
 		rig_open(&rig, &(struct rig_opt){.workers = 1,
-						 .policy = closed ? MOS_CONFIG_FAIL_CLOSED
-								  : MOS_CONFIG_FAIL_OPEN});
+		                                 .policy = closed ? MOS_CONFIG_FAIL_CLOSED
+		                                                  : MOS_CONFIG_FAIL_OPEN});
 		rig_service(&rig, MOS_SERVICE_SERVED);
 		for (int i = 0; i < 10; i++) { /* 320 packets, 255 fit */
 			send_flows(0, 32);
@@ -300,7 +300,7 @@ START_TEST(a_parked_shard_is_not_touched_and_its_packets_keep_their_order)
 	ck_assert_uint_eq(rig.wire_count[1], 28);
 	for (uint32_t i = 0; i < 28; i++)
 		ck_assert_uint_eq(rte_pktmbuf_mtod_offset(rig.wire[1][i], uint8_t *, 14)[15],
-				  1 + i);
+		                  1 + i);
 	rig_close(&rig);
 }
 END_TEST
@@ -467,7 +467,7 @@ static struct rte_mbuf *chain(void)
 	const uint32_t cut = 100;
 
 	tail = rig_frame(&rig, rte_pktmbuf_mtod_offset(head, const char *, head->data_len - cut),
-			 cut);
+	                 cut);
 	ck_assert_int_eq(rte_pktmbuf_trim(head, cut), 0);
 	ck_assert_int_eq(rte_pktmbuf_chain(head, tail), 0);
 	return head;
@@ -492,8 +492,8 @@ START_TEST(a_port_that_takes_no_chains_gets_whole_packets)
 	ck_assert_uint_eq(m->nb_segs, 1);
 	ck_assert_uint_eq(m->data_len, rig.wire[1][0]->pkt_len);
 	ck_assert_int_eq(memcmp(rte_pktmbuf_mtod_offset(m, char *, m->data_len - 100),
-				rte_pktmbuf_mtod(rig.wire[1][0]->next, char *), 100),
-			 0);
+	                        rte_pktmbuf_mtod(rig.wire[1][0]->next, char *), 100),
+	                 0);
 
 	m = chain(); /* no room in its first mbuf */
 	room = rte_pktmbuf_tailroom(m);
@@ -582,11 +582,11 @@ END_TEST
 static uint64_t dropped(void)
 {
 	static const enum mos_counter drops[] = {
-		MOS_CTR_DROP_RING_FULL,	 MOS_CTR_DROP_NO_WORKER,    MOS_CTR_DROP_TX_FULL,
-		MOS_CTR_DROP_LINK_DOWN,	 MOS_CTR_DROP_TOO_LONG,	    MOS_CTR_DROP_NO_PAIR,
-		MOS_CTR_DROP_BY_APP,	 MOS_CTR_DROP_L2_SHORT,	    MOS_CTR_DROP_IP_VERSION,
+		MOS_CTR_DROP_RING_FULL,  MOS_CTR_DROP_NO_WORKER,    MOS_CTR_DROP_TX_FULL,
+		MOS_CTR_DROP_LINK_DOWN,  MOS_CTR_DROP_TOO_LONG,     MOS_CTR_DROP_NO_PAIR,
+		MOS_CTR_DROP_BY_APP,     MOS_CTR_DROP_L2_SHORT,     MOS_CTR_DROP_IP_VERSION,
 		MOS_CTR_DROP_IP_HDR_LEN, MOS_CTR_DROP_IP_TOTAL_LEN, MOS_CTR_DROP_IP_CHECKSUM,
-		MOS_CTR_DROP_IP6_EXT,	 MOS_CTR_DROP_TCP_HDR_LEN,
+		MOS_CTR_DROP_IP6_EXT,    MOS_CTR_DROP_TCP_HDR_LEN,
 	};
 	uint64_t sum = 0;
 
@@ -598,7 +598,7 @@ static uint64_t dropped(void)
 static struct rte_mbuf *random_frame(unsigned *seed)
 {
 	struct rte_mbuf *m = rig_tcp(&rig, (uint32_t)rand_r(seed) % 500, rand_r(seed) % 2,
-				     (uint32_t)rand_r(seed) % 1600);
+	                             (uint32_t)rand_r(seed) % 1600);
 	uint8_t *bytes = rte_pktmbuf_mtod(m, uint8_t *);
 
 	if (rand_r(seed) % 4 == 0)

@@ -65,9 +65,9 @@ static void end_eal(void)
 void rig_eal(void)
 {
 	char prefix[64];
-	char *argv[] = {"test",	 "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-			"-m",	 "96",	      "-l",	     "0",	 "--log-level",
-			"error", prefix};
+	char *argv[] = {"test",  "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
+	                "-m",    "96",        "-l",          "0",        "--log-level",
+	                "error", prefix};
 
 	snprintf(file_prefix, sizeof(file_prefix), "rig%d", getpid());
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);

@@ -25,7 +25,7 @@ struct rig_opt {
 	bool consume; /* forward = 0 */
 	enum mos_config_clock clock;
 	int lossless[RIG_PORTS]; /* these ports are capture files */
-	int pair[RIG_PORTS];	 /* 0 = default (0 <-> 1, 2 none), else peer + 1, -1 none */
+	int pair[RIG_PORTS];     /* 0 = default (0 <-> 1, 2 none), else peer + 1, -1 none */
 };
 
 struct rig {

@@ -116,7 +116,7 @@ static void add_supply(const struct huge *h, void *arg)
 		return;
 	s->seen[s->seen_count++] = h->page_kb;
 	snprintf(path, sizeof(path), HUGE_SYS "/hugepages-%" PRIu64 "kB/free_hugepages",
-		 h->page_kb);
+	         h->page_kb);
 	s->free_kb += read_number(path) * h->page_kb;
 	if (s->page_kb == 0 || h->page_kb < s->page_kb)
 		s->page_kb = h->page_kb;
@@ -131,8 +131,8 @@ int mos_eal_check_hugepages(uint32_t mem_mb, char *err, size_t err_len)
 	for_each_mount(add_supply, &s);
 	if (s.page_kb == 0) {
 		snprintf(err, err_len,
-			 "no hugetlbfs is mounted; mount it: mkdir -p /dev/hugepages && "
-			 "mount -t hugetlbfs nodev /dev/hugepages");
+		         "no hugetlbfs is mounted; mount it: mkdir -p /dev/hugepages && "
+		         "mount -t hugetlbfs nodev /dev/hugepages");
 		return -ENOENT;
 	}
 	need_kb = (need_kb + s.page_kb - 1) / s.page_kb * s.page_kb;
@@ -142,9 +142,9 @@ int mos_eal_check_hugepages(uint32_t mem_mb, char *err, size_t err_len)
 	snprintf(path, sizeof(path), HUGE_SYS "/hugepages-%" PRIu64 "kB/nr_hugepages", s.page_kb);
 	pages = read_number(path) + (need_kb - s.free_kb + s.page_kb - 1) / s.page_kb;
 	snprintf(err, err_len,
-		 "%" PRIu64 " MB of hugepages are needed and %" PRIu64
-		 " MB are free; reserve more: echo %" PRIu64 " > %s",
-		 need_kb >> 10, s.free_kb >> 10, pages, path);
+	         "%" PRIu64 " MB of hugepages are needed and %" PRIu64
+	         " MB are free; reserve more: echo %" PRIu64 " > %s",
+	         need_kb >> 10, s.free_kb >> 10, pages, path);
 	return -ENOMEM;
 }
 

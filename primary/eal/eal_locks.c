@@ -274,7 +274,7 @@ int mos_eal_locks_mend(void)
 		/* Release: the next holder must see what the dead one wrote. */
 		if (seen[i] == 0 ||
 		    !__atomic_compare_exchange_n(locks[i].word, &seen[i], 0, false,
-						 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		                                 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 			continue;
 		mended++;
 		if (locks[i].kind == LOCK_HEAP)

@@ -24,7 +24,7 @@
  * map, so that workers find the same addresses free. The second serves programs under a sanitizer,
  * whose shadow covers the first.
  */
-#define BASE_ADDR	    UINT64_C(0x2000000000)
+#define BASE_ADDR           UINT64_C(0x2000000000)
 #define BASE_ADDR_SANITIZED UINT64_C(0x400000000000)
 
 /* How the vdev bus of a secondary asks the primary for its devices, and what it expects. */
@@ -49,7 +49,7 @@ struct args {
 static char started_prefix[64]; /* empty = EAL does not run */
 
 __attribute__((format(printf, 4, 5))) static int fail(int errnum, char *err, size_t err_len,
-						      const char *fmt, ...)
+                                                      const char *fmt, ...)
 {
 	va_list ap;
 
@@ -63,12 +63,12 @@ static int check(const struct mos_eal_primary_opt *opt, char *err, size_t err_le
 {
 	if (!mos_eal_prefix_ok(opt->file_prefix))
 		return fail(EINVAL, err, err_len, "\"%s\" cannot be a file prefix",
-			    opt->file_prefix ? opt->file_prefix : "");
+		            opt->file_prefix ? opt->file_prefix : "");
 	if (opt->mem_mb == 0)
 		return fail(EINVAL, err, err_len, "the amount of memory must not be 0");
 	if (getuid() != 0 || geteuid() != 0)
 		return fail(EPERM, err, err_len,
-			    "the primary must run as root; start it with: sudo mos-primary ...");
+		            "the primary must run as root; start it with: sudo mos-primary ...");
 	return mos_eal_check_hugepages(opt->mem_mb, err, err_len);
 }
 
@@ -109,9 +109,9 @@ static int build_args(struct args *a, const struct mos_eal_primary_opt *opt)
 	snprintf(a->lcores, sizeof(a->lcores), "0@(%s)", cpus);
 	snprintf(a->mem, sizeof(a->mem), "%u", opt->mem_mb);
 	snprintf(a->base, sizeof(a->base), "0x%jx",
-		 (uintmax_t)(is_free_addr(BASE_ADDR) ? BASE_ADDR : BASE_ADDR_SANITIZED));
+	         (uintmax_t)(is_free_addr(BASE_ADDR) ? BASE_ADDR : BASE_ADDR_SANITIZED));
 	snprintf(a->log_level, sizeof(a->log_level), "*:%s",
-		 level ? level : (opt->quiet ? "error" : "notice"));
+	         level ? level : (opt->quiet ? "error" : "notice"));
 
 	a->argc = 0;
 	add_arg(a, "mos-primary");
@@ -166,8 +166,8 @@ static int check_ports(const char *const *devs, unsigned int count, char *err, s
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(devs[i], ","), devs[i]);
 		if (rte_eth_dev_get_port_by_name(name, &port))
 			return fail(ENODEV, err, err_len,
-				    "port \"%s\" did not come up; see the lines of EAL above",
-				    devs[i]);
+			            "port \"%s\" did not come up; see the lines of EAL above",
+			            devs[i]);
 	}
 	return 0;
 }
@@ -188,7 +188,7 @@ static int hide_ports(char *err, size_t err_len)
 	rte_mp_action_unregister(VDEV_ACTION);
 	if (rte_mp_action_register(VDEV_ACTION, say_no_vdevs))
 		return fail(rte_errno, err, err_len, "cannot hide the ports from workers: %s",
-			    rte_strerror(rte_errno));
+		            rte_strerror(rte_errno));
 	return 0;
 }
 
@@ -208,7 +208,7 @@ int mos_eal_primary_init(const struct mos_eal_primary_opt *opt, char *err, size_
 	if (rc) {
 		mos_eal_primary_wipe_stale(opt->file_prefix);
 		return fail(-rc, err, err_len, "EAL does not start: %s; see its lines above",
-			    rte_strerror(-rc));
+		            rte_strerror(-rc));
 	}
 	snprintf(started_prefix, sizeof(started_prefix), "%s", opt->file_prefix);
 

@@ -36,9 +36,9 @@ struct mos_eal_primary_opt {
 	unsigned int vdev_count;
 	const char *const *pci; /* "0000:00:04.0", ...; none = PCI is not looked at */
 	unsigned int pci_count;
-	int cpu;	 /* of the I/O lcore; -1 = wherever the calling thread may run */
+	int cpu;         /* of the I/O lcore; -1 = wherever the calling thread may run */
 	uint32_t mem_mb; /* hugepages to reserve; nothing grows later */
-	bool quiet;	 /* only errors on stderr; MOS_EAL_LOG overrules */
+	bool quiet;      /* only errors on stderr; MOS_EAL_LOG overrules */
 };
 
 /* Primary, before any worker is admitted. */

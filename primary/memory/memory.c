@@ -45,8 +45,8 @@ static int register_meta(struct mos_root *root, char *err, size_t err_len)
 	at = (size_t)ts_offset + sizeof(rte_mbuf_timestamp_t);
 	if (rte_mbuf_dynfield_register_offset(&rest, at) < 0)
 		return fail(err, err_len,
-			    "mbuf dynamic field for packet meta data (does a driver take it?)",
-			    rte_errno);
+		            "mbuf dynamic field for packet meta data (does a driver take it?)",
+		            rte_errno);
 	root->meta_offset = ts_offset;
 	return 0;
 }
@@ -58,7 +58,7 @@ static uint32_t flow_ms(int32_t seconds)
 }
 
 static void set_settings(struct mos_settings *s, const struct mos_config *cfg,
-			 const struct mos_memory_plan *plan)
+                         const struct mos_memory_plan *plan)
 {
 	s->max_flows = plan->max_flows;
 	s->flow_area = (uint32_t)plan->shard.user_area_bytes;
@@ -82,13 +82,13 @@ static int64_t wall_offset_ns(void)
 }
 
 static int new_root(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
-		    size_t err_len)
+                    size_t err_len)
 {
 	const struct rte_memzone *mz;
 	int rc;
 
 	mz = rte_memzone_reserve_aligned(MOS_ROOT_ZONE, sizeof(struct mos_root), SOCKET_ID_ANY, 0,
-					 MOS_CACHE_LINE);
+	                                 MOS_CACHE_LINE);
 	if (mz == NULL)
 		return fail(err, err_len, "memory for the root", rte_errno);
 	p->root = mz->addr;
@@ -112,7 +112,7 @@ static int new_ring(struct rte_ring *r, const char *kind, uint32_t shard, uint32
 }
 
 static int new_shard(struct mos_primary *p, const struct mos_memory_plan *plan, uint32_t i,
-		     char *err, size_t err_len)
+                     char *err, size_t err_len)
 {
 	char name[RTE_MEMZONE_NAMESIZE], what[96];
 	const struct rte_memzone *mz;
@@ -143,15 +143,15 @@ static int new_shard(struct mos_primary *p, const struct mos_memory_plan *plan, 
 }
 
 static int new_pool(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
-		    size_t err_len)
+                    size_t err_len)
 {
 	char what[96];
 
 	p->pool = rte_pktmbuf_pool_create(MOS_PKT_POOL, plan->mbufs, MOS_POOL_CACHE, 0,
-					  (uint16_t)plan->data_room, SOCKET_ID_ANY);
+	                                  (uint16_t)plan->data_room, SOCKET_ID_ANY);
 	if (p->pool == NULL) {
 		snprintf(what, sizeof(what), "%zu MB for %u packets",
-			 ((size_t)plan->mbufs * plan->mbuf_bytes) >> 20, plan->mbufs);
+		         ((size_t)plan->mbufs * plan->mbuf_bytes) >> 20, plan->mbufs);
 		return fail(err, err_len, what, rte_errno);
 	}
 	p->pool_size = plan->mbufs;
@@ -161,7 +161,7 @@ static int new_pool(struct mos_primary *p, const struct mos_memory_plan *plan, c
 }
 
 int mos_memory_new(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
-		   size_t err_len)
+                   size_t err_len)
 {
 	int rc;
 

@@ -28,11 +28,11 @@
 struct mos_primary;
 
 enum {
-	MOS_BLANK_SIZE = 256,	 /* packets kept in each blank ring */
+	MOS_BLANK_SIZE = 256,    /* packets kept in each blank ring */
 	MOS_BACKLOG_SIZE = 2048, /* packets that wait in the I/O lcore while a shard is PARKED */
-	MOS_PORT_DESC = 1024,	 /* descriptors of a NIC's queue that we ask for */
-	MOS_PORT_HAND = 256,	 /* packets of a port in the hands of the I/O loop */
-	MOS_POOL_CACHE = 512,	 /* mempool cache of the I/O lcore */
+	MOS_PORT_DESC = 1024,    /* descriptors of a NIC's queue that we ask for */
+	MOS_PORT_HAND = 256,     /* packets of a port in the hands of the I/O loop */
+	MOS_POOL_CACHE = 512,    /* mempool cache of the I/O lcore */
 };
 
 struct mos_memory_plan {
@@ -51,7 +51,7 @@ struct mos_memory_plan {
  * err: `mbufs` too small, or flow table too large.
  */
 int mos_memory_plan(struct mos_memory_plan *plan, const struct mos_config *cfg, char *err,
-		    size_t err_len);
+                    size_t err_len);
 
 /*
  * Reserve and format: sets root, pool, pool_map, pool_size, ring_size and blank_size of *p. Shards
@@ -59,7 +59,7 @@ int mos_memory_plan(struct mos_memory_plan *plan, const struct mos_config *cfg, 
  * one line in err; nothing is left behind then.
  */
 int mos_memory_new(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
-		   size_t err_len);
+                   size_t err_len);
 
 /* Put p->blank_size empty packets into each blank ring. 0 or -ENOMEM. */
 int mos_memory_fill_blanks(struct mos_primary *p);

@@ -23,21 +23,21 @@ static uint64_t packets_at_most(const struct mos_config *cfg)
 	for (uint32_t i = 0; i < cfg->port_count; i++)
 		sum += per_port +
 		       (cfg->port[i].kind == MOS_CONFIG_PORT_IFACE
-				? 0
-				: 2 * MOS_PORT_DESC); /* af_packet copies: it keeps none */
+		                ? 0
+		                : 2 * MOS_PORT_DESC); /* af_packet copies: it keeps none */
 	return sum;
 }
 
 static int plan_packets(struct mos_memory_plan *plan, const struct mos_config *cfg, char *err,
-			size_t err_len)
+                        size_t err_len)
 {
 	uint64_t need = packets_at_most(cfg);
 
 	if (cfg->mbufs != 0 && (uint64_t)cfg->mbufs < need) {
 		snprintf(err, err_len,
-			 "mbufs = %d is too few: %d workers with ring_size = %d need %llu; "
-			 "raise mbufs, leave it out, or lower ring_size",
-			 cfg->mbufs, cfg->workers, cfg->ring_size, (unsigned long long)need);
+		         "mbufs = %d is too few: %d workers with ring_size = %d need %llu; "
+		         "raise mbufs, leave it out, or lower ring_size",
+		         cfg->mbufs, cfg->workers, cfg->ring_size, (unsigned long long)need);
 		return -EINVAL;
 	}
 	plan->mbufs = cfg->mbufs ? (uint32_t)cfg->mbufs : mos_pow2_ceil((uint32_t)need);
@@ -51,7 +51,7 @@ static int plan_packets(struct mos_memory_plan *plan, const struct mos_config *c
 }
 
 int mos_memory_plan(struct mos_memory_plan *plan, const struct mos_config *cfg, char *err,
-		    size_t err_len)
+                    size_t err_len)
 {
 	size_t shards = (size_t)cfg->workers, zones;
 
@@ -60,9 +60,9 @@ int mos_memory_plan(struct mos_memory_plan *plan, const struct mos_config *cfg, 
 	plan->blank_bytes = (size_t)rte_ring_get_memsize(2 * MOS_BLANK_SIZE);
 	plan->max_flows = (uint32_t)cfg->max_concurrency;
 	if (mos_shard_plan(&plan->shard, plan->ring_bytes, plan->blank_bytes, plan->max_flows,
-			   (uint32_t)cfg->flow_area) < 0) {
+	                   (uint32_t)cfg->flow_area) < 0) {
 		snprintf(err, err_len, "max_concurrency = %d is too large; lower it",
-			 cfg->max_concurrency);
+		         cfg->max_concurrency);
 		return -EINVAL;
 	}
 	if (plan_packets(plan, cfg, err, err_len) < 0)
@@ -70,10 +70,10 @@ int mos_memory_plan(struct mos_memory_plan *plan, const struct mos_config *cfg, 
 
 	zones = shards + 2; /* root, pool: each may waste a page */
 	plan->total_bytes = sizeof(struct mos_root) + shards * plan->shard.total +
-			    (size_t)plan->mbufs * plan->mbuf_bytes +
-			    (size_t)rte_ring_get_memsize(mos_pow2_ceil(plan->mbufs + 1));
+	                    (size_t)plan->mbufs * plan->mbuf_bytes +
+	                    (size_t)rte_ring_get_memsize(mos_pow2_ceil(plan->mbufs + 1));
 	plan->huge_mb =
 		(uint32_t)(mos_align(plan->total_bytes + zones * HUGE_PAGE + EAL_OWN, HUGE_PAGE) >>
-			   20);
+	                   20);
 	return 0;
 }

@@ -20,9 +20,9 @@
 struct rte_mempool;
 
 struct mos_pool_map {
-	uintptr_t base;	 /* first object */
+	uintptr_t base;  /* first object */
 	uintptr_t lines; /* cache lines from the first to the last object, inclusive */
-	uint8_t *bit;	 /* one per line: an object starts here */
+	uint8_t *bit;    /* one per line: an object starts here */
 };
 
 /* Walk the pool. 0 or -ENOMEM. */

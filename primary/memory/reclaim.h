@@ -44,7 +44,7 @@ static inline struct rte_mbuf *mos_packet_reclaim(struct mos_primary *p, uint32_
 	struct rte_mbuf *m = obj;
 
 	if (mos_unlikely(!mos_pool_map_has(&p->pool_map, obj) ||
-			 mos_meta(p, m)->owner != shard + 1))
+	                 mos_meta(p, m)->owner != shard + 1))
 		return NULL;
 	mos_meta(p, m)->owner = MOS_OWNER_PRIMARY;
 	if (mos_unlikely(!mos_header_sound(p, m))) {

@@ -31,11 +31,11 @@ static int cannot_start(const struct mos_port *port, int code, char *err, size_t
 {
 	if (port->kernel_if[0] != '\0' && port->mtu > RTE_ETHER_MTU)
 		return fail(err, err_len, code,
-			    "port %s: the device does not start: %s; MTU %u may be too large for "
-			    "its driver, `ip link set %s mtu 1500`, and its peer",
-			    port->name, strerror(code), port->mtu, port->kernel_if);
+		            "port %s: the device does not start: %s; MTU %u may be too large for "
+		            "its driver, `ip link set %s mtu 1500`, and its peer",
+		            port->name, strerror(code), port->mtu, port->kernel_if);
 	return fail(err, err_len, code, "port %s: the device does not start: %s", port->name,
-		    strerror(code));
+	            strerror(code));
 }
 
 /*
@@ -89,17 +89,17 @@ static void fill_row(struct mos_port_row *row, const struct mos_port *port, int 
 }
 
 static int start_port(struct mos_port *port, struct mos_primary *p, uint32_t index, char *err,
-		      size_t err_len)
+                      size_t err_len)
 {
 	int rc;
 
 	if (rte_eth_dev_get_port_by_name(port->device, &port->dpdk_port) < 0)
 		return fail(err, err_len, ENODEV,
-			    port->pci
-				    ? "port %s: no driver took the device; bind it with "
-				      "dpdk-devbind.py"
-				    : "port %s: no such DPDK device; check its name and arguments",
-			    port->name);
+		            port->pci
+		                    ? "port %s: no driver took the device; bind it with "
+		                      "dpdk-devbind.py"
+		                    : "port %s: no such DPDK device; check its name and arguments",
+		            port->name);
 	rc = configure(port, p->pool, err, err_len);
 	if (rc < 0)
 		return rc;
@@ -227,10 +227,10 @@ void mos_ports_print(FILE *out, const struct mos_ports *ports)
 		if (st.imissed + st.rx_nombuf + st.ierrors + st.oerrors == 0)
 			continue;
 		fprintf(out,
-			"  port %s: missed %llu, no buffer %llu, receive errors %llu, "
-			"send errors %llu\n",
-			port->name, (unsigned long long)st.imissed,
-			(unsigned long long)st.rx_nombuf, (unsigned long long)st.ierrors,
-			(unsigned long long)st.oerrors);
+		        "  port %s: missed %llu, no buffer %llu, receive errors %llu, "
+		        "send errors %llu\n",
+		        port->name, (unsigned long long)st.imissed,
+		        (unsigned long long)st.rx_nombuf, (unsigned long long)st.ierrors,
+		        (unsigned long long)st.oerrors);
 	}
 }

@@ -42,25 +42,25 @@ struct mos_primary;
 struct rte_mempool;
 
 struct mos_port {
-	char name[MOS_CONFIG_NAME_LEN];		   /* as in mos.conf */
-	char device[MOS_CONFIG_NAME_LEN];	   /* name of the DPDK device */
+	char name[MOS_CONFIG_NAME_LEN];            /* as in mos.conf */
+	char device[MOS_CONFIG_NAME_LEN];          /* name of the DPDK device */
 	char devargs[MOS_CONFIG_DEVARGS_LEN + 64]; /* for --vdev or --allow */
-	bool pci;				   /* devargs belong to --allow */
-	bool lossless;				   /* reads a capture file */
-	bool endless;				   /* ... over and over */
+	bool pci;                                  /* devargs belong to --allow */
+	bool lossless;                             /* reads a capture file */
+	bool endless;                              /* ... over and over */
 	bool started;
-	bool was_promiscuous;	     /* leave it so at the end */
+	bool was_promiscuous;        /* leave it so at the end */
 	char kernel_if[IF_NAMESIZE]; /* "" = none */
-	int kernel_index;	     /* of it: another one of that name is not ours */
+	int kernel_index;            /* of it: another one of that name is not ours */
 	uint16_t dpdk_port;
-	uint16_t mtu;	   /* bytes of IP packet */
+	uint16_t mtu;      /* bytes of IP packet */
 	bool any_length;   /* sends frames of any length (a file, a sink) */
-	bool chains;	   /* sends packets that are spread over several mbufs */
+	bool chains;       /* sends packets that are spread over several mbufs */
 	bool link_unknown; /* what the driver says of the link may be wrong: taken for up */
 	bool reconnects;   /* a memif client: started again until it has its server */
-	bool running;	   /* frames may be received and sent; not while it is started again */
-	uint32_t polls;	   /* without link, since it was started */
-	uint32_t held;	   /* mbufs it took from the pool when it was started */
+	bool running;      /* frames may be received and sent; not while it is started again */
+	uint32_t polls;    /* without link, since it was started */
+	uint32_t held;     /* mbufs it took from the pool when it was started */
 };
 
 struct mos_ports {
@@ -76,7 +76,7 @@ struct mos_ports {
  * MTU over mbuf_size, capture file missing.
  */
 int mos_ports_plan(struct mos_ports *ports, const struct mos_config *cfg, char *err,
-		   size_t err_len);
+                   size_t err_len);
 
 /*
  * After EAL and memory: configure and start all ports, fill root->port[] and p->pool_at_ports, set

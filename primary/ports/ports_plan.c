@@ -16,7 +16,7 @@
 #include "shared/platform.h"
 
 enum {
-	L2_MAX = 22,				/* Ethernet and two tags */
+	L2_MAX = 22,                            /* Ethernet and two tags */
 	TPACKET_OVERHEAD = TPACKET2_HDRLEN + 2, /* + alignment of the IP header */
 	TPACKET_HDR_ROOM =
 		TPACKET2_HDRLEN - sizeof(struct sockaddr_ll), /* not counted by the driver */
@@ -62,33 +62,33 @@ static int find_iface(struct mos_port *port, int sock, const char *iface)
  * frames that would not fit an mbuf; the kernel cuts off what does not fit a frame.
  */
 static int plan_iface(struct mos_port *port, int sock, uint32_t index,
-		      const struct mos_config_port *cp, uint32_t mbuf_size, char *err,
-		      size_t err_len)
+                      const struct mos_config_port *cp, uint32_t mbuf_size, char *err,
+                      size_t err_len)
 {
 	uint32_t frame, block, mbuf_need;
 	int rc = find_iface(port, sock, cp->name);
 
 	if (rc < 0)
 		return fail(err, err_len, -rc, "port %s: no such interface; see `ip link`",
-			    cp->name);
+		            cp->name);
 	frame = mos_pow2_ceil(port->mtu + L2_MAX + TPACKET_OVERHEAD);
 	if (frame < 2048)
 		frame = 2048;
 	mbuf_need = frame - TPACKET_HDR_ROOM;
 	if (mbuf_need > MBUF_SIZE_MAX)
 		return fail(err, err_len, EINVAL,
-			    "port %s: MTU %u is too large; `ip link set %s mtu 9000`, or less",
-			    cp->name, port->mtu, cp->name);
+		            "port %s: MTU %u is too large; `ip link set %s mtu 9000`, or less",
+		            cp->name, port->mtu, cp->name);
 	if (mbuf_need > mbuf_size)
 		return fail(err, err_len, EINVAL,
-			    "port %s: MTU %u does not fit mbuf_size = %u; set mbuf_size = %u, or "
-			    "`ip link set %s mtu 1500`",
-			    cp->name, port->mtu, mbuf_size, mbuf_need, cp->name);
+		            "port %s: MTU %u does not fit mbuf_size = %u; set mbuf_size = %u, or "
+		            "`ip link set %s mtu 1500`",
+		            cp->name, port->mtu, mbuf_size, mbuf_need, cp->name);
 	block = frame < BLOCK_MIN ? BLOCK_MIN : frame;
 	snprintf(port->device, sizeof(port->device), "net_af_packet_%u", index);
 	snprintf(port->devargs, sizeof(port->devargs),
-		 "net_af_packet_%u,iface=%s,qpairs=1,framesz=%u,framecnt=%u,blocksz=%u", index,
-		 cp->name, frame, AF_PACKET_FRAMES, block);
+	         "net_af_packet_%u,iface=%s,qpairs=1,framesz=%u,framecnt=%u,blocksz=%u", index,
+	         cp->name, frame, AF_PACKET_FRAMES, block);
 	return 0;
 }
 
@@ -126,18 +126,18 @@ static int plan_xdp(struct mos_port *port, int sock, uint32_t mbuf_size, char *e
 
 	if (*argument(port, "iface", iface, sizeof(iface)) == '\0')
 		return fail(err, err_len, EINVAL, "port %s: which interface? Write %s,iface=NAME",
-			    port->name, port->name);
+		            port->name, port->name);
 	rc = find_iface(port, sock, iface);
 	if (rc < 0)
 		return fail(err, err_len, -rc, "port %s: no such interface: %s; see `ip link`",
-			    port->name, iface);
+		            port->name, iface);
 	while (xdp_buffer(fit) > page)
 		fit -= MOS_CACHE_LINE;
 	if (fit < mbuf_size)
 		return fail(err, err_len, EINVAL,
-			    "port %s: AF_XDP takes no packets of mbuf_size = %u; set mbuf_size = "
-			    "%u, or less",
-			    port->name, mbuf_size, fit);
+		            "port %s: AF_XDP takes no packets of mbuf_size = %u; set mbuf_size = "
+		            "%u, or less",
+		            port->name, mbuf_size, fit);
 	if ((uint32_t)port->mtu + L2_MAX > mbuf_size)
 		return fail(
 			err, err_len, EINVAL,
@@ -180,10 +180,10 @@ static int check_capture(const struct mos_port *port, const char *path, char *er
 
 	if (stat(path, &st) < 0 || access(path, R_OK) < 0)
 		return fail(err, err_len, errno, "port %s: cannot read capture file %s: %s",
-			    port->name, path, strerror(errno));
+		            port->name, path, strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		return fail(err, err_len, EISDIR, "port %s: capture file %s is a directory",
-			    port->name, path);
+		            port->name, path);
 	return 0;
 }
 
@@ -234,7 +234,7 @@ static int plan_vdev(struct mos_port *port, int sock, uint32_t mbuf_size, char *
 }
 
 static int plan_port(struct mos_ports *ports, uint32_t i, const struct mos_config *cfg, char *err,
-		     size_t err_len)
+                     size_t err_len)
 {
 	const struct mos_config_port *cp = &cfg->port[i];
 	struct mos_port *port = &ports->port[i];

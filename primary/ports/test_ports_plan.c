@@ -60,7 +60,7 @@ START_TEST(an_interface_becomes_af_packet)
 	ck_assert_int_eq(plan(), 0);
 	ck_assert_str_eq(ports.port[0].device, "net_af_packet_0");
 	ck_assert_ptr_eq(strstr(ports.port[0].devargs, "net_af_packet_0,iface=lo,"),
-			 ports.port[0].devargs);
+	                 ports.port[0].devargs);
 	ck_assert_ptr_nonnull(strstr(ports.port[0].devargs, "framesz=2048"));
 	ck_assert_uint_eq(ports.port[0].mtu, 1500);
 	ck_assert(!ports.port[0].pci && !ports.port[0].lossless && !ports.port[0].any_length);
@@ -130,7 +130,7 @@ START_TEST(af_xdp_has_link_and_mtu_of_its_interface)
 {
 	set_lo_mtu(1700);
 	one_port(MOS_CONFIG_PORT_VDEV, "net_af_xdp0",
-		 "net_af_xdp0,start_queue=0,iface=lo,queue_count=1");
+	         "net_af_xdp0,start_queue=0,iface=lo,queue_count=1");
 	ck_assert_int_eq(plan(), 0);
 	ck_assert_str_eq(ports.port[0].devargs, cfg.port[0].devargs);
 	ck_assert_str_eq(ports.port[0].kernel_if, "lo");

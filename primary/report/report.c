@@ -35,7 +35,7 @@ static void put_line(const char *line, size_t len)
 		lost = __atomic_exchange_n(&lost_lines, 0, __ATOMIC_RELAXED);
 		put(note,
 		    (size_t)snprintf(note, sizeof(note),
-				     "mos-primary: %u lines left out: nobody read them\n", lost));
+		                     "mos-primary: %u lines left out: nobody read them\n", lost));
 	}
 	put(line, len);
 }

@@ -22,7 +22,7 @@
 #include "shared/root/root.h"
 
 #define MOS_BUCKET_BITS 10
-#define MOS_BUCKET_MAX	(1u << MOS_BUCKET_BITS)
+#define MOS_BUCKET_MAX  (1u << MOS_BUCKET_BITS)
 
 enum mos_service {
 	MOS_SERVICE_UNSERVED,

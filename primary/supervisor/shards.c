@@ -85,10 +85,10 @@ static void refuse_busy(struct mos_supervisor *s, struct mos_ctl_msg *answer)
 	at = snprintf(answer->text, sizeof(answer->text), "no free shard: ");
 	for (uint32_t i = 0; i < n && at < (int)sizeof(answer->text) - 48; i++)
 		at += snprintf(answer->text + at, sizeof(answer->text) - (size_t)at,
-			       "%s%u is held by pid %d", i ? ", " : "", i,
-			       shard_at(s, i)->lease.pid);
+		               "%s%u is held by pid %d", i ? ", " : "", i,
+		               shard_at(s, i)->lease.pid);
 	snprintf(answer->text + at, sizeof(answer->text) - (size_t)at,
-		 "; stop one, or raise `workers`");
+	         "; stop one, or raise `workers`");
 }
 
 static void report_service(struct mos_supervisor *s, uint32_t i, const struct worker *w)
@@ -99,12 +99,12 @@ static void report_service(struct mos_supervisor *s, uint32_t i, const struct wo
 	mos_report("shard %u: served by pid %d", i, (int)w->pid);
 	if (watch->was_served)
 		mos_report("shard %u: without a worker for %" PRIu64 ".%03" PRIu64 " ms", i,
-			   ns / 1000000, ns / 1000 % 1000);
+		           ns / 1000000, ns / 1000 % 1000);
 	watch->was_served = true;
 }
 
 void mos_sup_lease(struct mos_supervisor *s, struct worker *w, uint32_t want,
-		   struct mos_ctl_msg *answer)
+                   struct mos_ctl_msg *answer)
 {
 	uint32_t i = find_free(s, want);
 	struct mos_lease *lease;
@@ -148,7 +148,7 @@ static void take_back(struct mos_supervisor *s, uint32_t i)
 }
 
 void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m,
-		     struct mos_ctl_msg *answer)
+                     struct mos_ctl_msg *answer)
 {
 	struct mos_lease *lease;
 
@@ -164,7 +164,7 @@ void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mo
 		take_back(s, m->shard);
 	} else if (lease->epoch != m->epoch || mos_lease_state(lease) != MOS_LEASE_FREE) {
 		snprintf(answer->text, sizeof(answer->text), "shard %u is not yours to release",
-			 m->shard);
+		         m->shard);
 		return;
 	}
 	mos_ctl_init(answer, MOS_CTL_RELEASED);
@@ -190,10 +190,10 @@ static void report_death(uint32_t i, int pid, const struct mos_crash_report *r)
 	if (r->flow != UINT32_MAX)
 		snprintf(flow, sizeof(flow), ", flow %u, strikes %u", r->flow, r->strikes);
 	mos_report("shard %u: worker pid %d died: in hand %u, rescued %u, waiting %u, suspect %s, "
-		   "stage %s%s, recovered %u%s",
-		   i, pid, r->in_hand, r->rescued, r->waiting, r->suspect ? "yes" : "no",
-		   mos_ledger_stage_name(r->stage), flow, r->recovered,
-		   r->ledger_bad ? ", ledger damaged" : "");
+	           "stage %s%s, recovered %u%s",
+	           i, pid, r->in_hand, r->rescued, r->waiting, r->suspect ? "yes" : "no",
+	           mos_ledger_stage_name(r->stage), flow, r->recovered,
+	           r->ledger_bad ? ", ledger damaged" : "");
 }
 
 static void wait_for_room(const struct mos_shard *shard)
@@ -233,9 +233,9 @@ static void end_hold(struct mos_supervisor *s, uint32_t i, uint64_t now)
 		return;
 	if (mos_shard_map_set(i, MOS_SERVICE_UNSERVED) == 0)
 		mos_report("shard %u: no worker within %d ms; packets are %s", i,
-			   s->p->cfg.fail_hold_ms,
-			   s->p->cfg.fail_policy == MOS_CONFIG_FAIL_OPEN ? "forwarded unmonitored"
-									 : "dropped");
+		           s->p->cfg.fail_hold_ms,
+		           s->p->cfg.fail_policy == MOS_CONFIG_FAIL_OPEN ? "forwarded unmonitored"
+		                                                         : "dropped");
 }
 
 static void kill_holder(struct mos_supervisor *s, const struct mos_lease *l)
@@ -279,7 +279,7 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	}
 	if (kill_ns != 0 && stood_ns >= kill_ns) {
 		mos_report("shard %u: pid %d is killed: no progress for %d ms (stall_kill)", i,
-			   shard->lease.pid, s->p->cfg.stall_kill_ms);
+		           shard->lease.pid, s->p->cfg.stall_kill_ms);
 		kill_holder(s, &shard->lease);
 		watch->beat_ns = now; /* the pidfd tells when it is gone */
 	}

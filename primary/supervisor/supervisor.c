@@ -69,7 +69,7 @@ static void handle(struct mos_supervisor *s, const struct pollfd *p, struct work
 	} else if (p->fd == w->pidfd) {
 		mos_sup_gone(s, w);
 		mos_sup_tend_shards(s); /* before anybody asks for a shard */
-	} else if (p->fd == w->fd) {	/* not closed meanwhile by the handling of its pidfd */
+	} else if (p->fd == w->fd) {    /* not closed meanwhile by the handling of its pidfd */
 		mos_sup_message(s, w);
 	}
 }
@@ -128,7 +128,7 @@ static void control_path(const struct mos_primary *p, char *path, size_t len)
 }
 
 int mos_supervisor_start(struct mos_supervisor **out, struct mos_primary *p, char *err,
-			 size_t err_len)
+                         size_t err_len)
 {
 	struct mos_supervisor *s = calloc(1, sizeof(*s));
 	char path[128];

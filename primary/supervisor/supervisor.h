@@ -36,7 +36,7 @@ struct mos_supervisor;
  * formatted root and shards. Main thread. 0 or -errno with one clear line in err.
  */
 int mos_supervisor_start(struct mos_supervisor **out, struct mos_primary *p, char *err,
-			 size_t err_len);
+                         size_t err_len);
 
 /*
  * End it: refuse whoever comes (root->run has been set by the caller), wait up to grace_ms for the

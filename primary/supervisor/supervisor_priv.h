@@ -27,7 +27,7 @@ static_assert(WORKER_MAX < 127, "attach slots 1..WORKER_MAX are EAL lcore ids");
 enum worker_state {
 	WORKER_FREE,
 	WORKER_CONNECTED, /* has said nothing yet */
-	WORKER_WAITING,	  /* HELLO came; someone else is attaching */
+	WORKER_WAITING,   /* HELLO came; someone else is attaching */
 	WORKER_ATTACHING, /* in rte_eal_init: may hold EAL's locks */
 	WORKER_ATTACHED,
 };
@@ -39,17 +39,17 @@ struct worker {
 	pid_t pid;
 	uint64_t start_time;
 	uint64_t since_ns; /* when it entered the state */
-	uint64_t order;	   /* of arrival */
+	uint64_t order;    /* of arrival */
 };
 
 /* What the supervisor remembers of a shard beyond its lease. */
 struct shard_watch {
 	uint64_t unserved_ns; /* since when nobody serves it */
 	bool was_served;      /* somebody did, once */
-	uint64_t beat;	      /* heartbeat at the last look */
+	uint64_t beat;        /* heartbeat at the last look */
 	uint64_t beat_ns;     /* when it last moved, or nothing waited */
-	bool began;	      /* the holder's heart has beaten: it has taken over the flows */
-	bool stalled;	      /* reported */
+	bool began;           /* the holder's heart has beaten: it has taken over the flows */
+	bool stalled;         /* reported */
 };
 
 struct mos_supervisor {
@@ -87,10 +87,10 @@ void mos_sup_shards_init(struct mos_supervisor *s);
 
 /* Give a worker a shard, the wanted one if it is free. Fills the answer. */
 void mos_sup_lease(struct mos_supervisor *s, struct worker *w, uint32_t want,
-		   struct mos_ctl_msg *answer);
+                   struct mos_ctl_msg *answer);
 /* A worker has yielded a shard. */
 void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m,
-		     struct mos_ctl_msg *answer);
+                     struct mos_ctl_msg *answer);
 /* The process is gone: what it held is DEAD. */
 void mos_sup_declare_dead(struct mos_supervisor *s, const struct worker *w);
 /* Repair dead shards, end hold times, look for stalls. */

@@ -182,12 +182,12 @@ static void on_hello(struct worker *w, const struct mos_ctl_msg *m)
 	}
 	if (m->version != ours.version)
 		snprintf(text, sizeof(text),
-			 "primary speaks protocol version %u, application version %u", ours.version,
-			 m->version);
+		         "primary speaks protocol version %u, application version %u", ours.version,
+		         m->version);
 	else
 		snprintf(text, sizeof(text),
-			 "primary has layout %016" PRIx64 ", application layout %016" PRIx64,
-			 ours.layout_hash, m->layout_hash);
+		         "primary has layout %016" PRIx64 ", application layout %016" PRIx64,
+		         ours.layout_hash, m->layout_hash);
 	mos_report("pid %d refused: %s", (int)w->pid, text);
 	strcat(text, "; install both from one build and restart");
 	refuse(w->fd, EPROTO, text);
@@ -256,7 +256,7 @@ void mos_sup_message(struct mos_supervisor *s, struct worker *w)
 	if (err == 0)
 		dispatch(s, w, &m);
 	else if (err == -EPROTO && w->state == WORKER_CONNECTED && m.magic == MOS_CTL_MAGIC &&
-		 m.version != MOS_CTL_VERSION)
+	         m.version != MOS_CTL_VERSION)
 		on_hello(w, &m); /* another version: tell it so */
 	else if (err == -EPROTO && w->state >= WORKER_ATTACHING)
 		on_nonsense(w);
@@ -276,7 +276,7 @@ void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
 	if (attaching) {
 		freed = mos_eal_locks_mend();
 		mos_report("worker pid %d died while attaching; locks freed: %d", (int)w->pid,
-			   freed);
+		           freed);
 	}
 	if (w->state >= WORKER_ATTACHING)
 		mos_eal_primary_sweep(s->p->cfg.prefix);
@@ -298,7 +298,7 @@ void mos_sup_tend_workers(struct mos_supervisor *s)
 				end_failed_attach(w);
 		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > ATTACH_NS) {
 			mos_report("worker pid %d is killed: attaching took over %d s", (int)w->pid,
-				   (int)(ATTACH_NS / 1000000000));
+			           (int)(ATTACH_NS / 1000000000));
 			syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
 			w->since_ns = now; /* the pidfd tells when it is gone */
 		}
@@ -313,7 +313,7 @@ void mos_sup_close_all(struct mos_supervisor *s)
 
 		if (w->state == WORKER_ATTACHED)
 			mos_report("worker pid %d is still alive; it has lost its primary",
-				   (int)w->pid);
+			           (int)w->pid);
 		if (w->state != WORKER_FREE)
 			forget(w);
 	}

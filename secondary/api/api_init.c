@@ -113,7 +113,7 @@ static int init(const char *file)
 	w->preferred_shard = shard_from_environment(&w->cfg);
 	if (w->preferred_shard == -2)
 		return mos_fail(EINVAL, MOS_ENV_SHARD "=%s: not a shard; there are %d, from 0 on",
-				getenv(MOS_ENV_SHARD), w->cfg.workers);
+		                getenv(MOS_ENV_SHARD), w->cfg.workers);
 	w->num_cores = w->preferred_shard >= 0 ? 1 : w->cfg.workers;
 	if (geteuid() != 0)
 		return mos_fail(EPERM, "attaching to the primary needs root: run it with sudo");
@@ -249,12 +249,12 @@ mctx_t mtcp_create_context(int cpu)
 
 	if (!atomic_load(&initialised) || mos_worker.ctl_fd < 0) {
 		errno = -mos_fail(EPERM, "mtcp_create_context before a successful mtcp_init "
-					 "of this process (a forked child is another)");
+		                         "of this process (a forked child is another)");
 		return NULL;
 	}
 	if (cpu < 0 || cpu >= mos_worker.num_cores || cpu >= MOS_SHARD_MAX) {
 		errno = -mos_fail(EINVAL, "context %d: this process may create 0 to %d", cpu,
-				  mos_worker.num_cores - 1);
+		                  mos_worker.num_cores - 1);
 		return NULL;
 	}
 	c = mos_context_create(&mos_worker, cpu);

@@ -71,8 +71,8 @@ int mtcp_bind_monitor_filter(mctx_t mctx, int sock, monitor_filter_t ft)
 /* ---- callbacks ---- */
 
 #define AT_NULL (1u << MOS_HOOK_NULL)
-#define AT_SND	(1u << MOS_HOOK_SND)
-#define AT_RCV	(1u << MOS_HOOK_RCV)
+#define AT_SND  (1u << MOS_HOOK_SND)
+#define AT_RCV  (1u << MOS_HOOK_RCV)
 
 /* Hooks at which each built-in event may be registered (specification section 4.2). */
 static const struct {
@@ -124,7 +124,7 @@ int mtcp_register_callback(mctx_t mctx, int sock, event_t event, int hook_point,
 		err = check_event(event, hook);
 	if (err == 0)
 		err = mos_socket_register(&c->sockets, sock, (unsigned)__builtin_ctzll(event), hook,
-					  cb);
+		                          cb);
 	return err == 0 ? 0 : fail(-err);
 }
 
@@ -205,7 +205,7 @@ int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval,
 
 /* Streams are not buffered yet: asking for no buffer is granted, any other size is not built. */
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,
-		    socklen_t optlen)
+                    socklen_t optlen)
 {
 	MOS_CTX_HELD(c, mctx);
 	struct mos_mon_sock *m;

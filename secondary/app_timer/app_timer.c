@@ -101,7 +101,7 @@ int mos_app_timers_add(struct mos_app_timers *t, uint64_t due_ns, int id, callba
 }
 
 bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t before_serial,
-			 struct mos_app_timer *out)
+                         struct mos_app_timer *out)
 {
 	bool found;
 

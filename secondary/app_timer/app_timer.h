@@ -27,7 +27,7 @@ struct mos_app_timers {
 	pthread_mutex_t lock;
 	struct mos_app_timer *heap; /* heap[0] is due first */
 	uint32_t count, room;
-	_Atomic uint64_t serial; /* of the next timer */
+	_Atomic uint64_t serial;      /* of the next timer */
 	_Atomic uint64_t next_due_ns; /* of heap[0]; UINT64_MAX when there is none */
 };
 
@@ -46,7 +46,7 @@ uint64_t mos_app_timers_mark(struct mos_app_timers *t);
  * there is none, or another thread is adding one. Stack thread.
  */
 bool mos_app_timers_take(struct mos_app_timers *t, uint64_t now_ns, uint64_t before_serial,
-			 struct mos_app_timer *out);
+                         struct mos_app_timer *out);
 
 /* Nothing is due: no lock is taken. */
 static inline bool mos_app_timers_idle(const struct mos_app_timers *t, uint64_t now_ns)

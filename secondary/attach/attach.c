@@ -51,13 +51,13 @@ static int connect_to_primary(const struct mos_config *cfg)
 	fd = mos_ctl_connect(path);
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
 		return mos_fail(ENOTCONN,
-				"no mos-primary runs with prefix %s; start it: mos-primary -f FILE",
-				cfg->prefix);
+		                "no mos-primary runs with prefix %s; start it: mos-primary -f FILE",
+		                cfg->prefix);
 	if (fd == -EACCES)
 		return mos_fail(EACCES, "%s: not permitted; run this program as root", path);
 	if (fd < 0)
 		return mos_fail(-fd, "cannot connect to the primary at %s: %s", path,
-				strerror(-fd));
+		                strerror(-fd));
 	return fd;
 }
 
@@ -69,7 +69,7 @@ static int answer(int fd, struct mos_ctl_msg *m, enum mos_ctl_type want, int tim
 
 		if (err == -EAGAIN)
 			return mos_fail(ETIMEDOUT, "the primary does not answer within %d s",
-					timeout_ms / 1000);
+			                timeout_ms / 1000);
 		if (err == -EPIPE)
 			return mos_fail(ENOTCONN, "the primary closed the connection");
 		if (err == -EPROTO)
@@ -161,7 +161,7 @@ int mos_attach_lease(struct mos_worker *w, int preferred, uint32_t *shard, uint3
 		return err;
 	if (m.shard >= w->root->shard_count)
 		return mos_fail(EPROTO, "the primary leased shard %u of %u", m.shard,
-				w->root->shard_count);
+		                w->root->shard_count);
 	*shard = m.shard;
 	*epoch = m.epoch;
 	return 0;

@@ -99,7 +99,7 @@ int mos_context_prepare(struct mos_ctx *c)
 	int err;
 
 	err = mos_flow_table_join(&c->flows, c->shard->flow_table, c->shard->flow_table_bytes,
-				  &mended);
+	                          &mended);
 	if (err != 0)
 		return err;
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_MENDED, mended);
@@ -162,13 +162,13 @@ static void give_back(struct mos_ctx *c, enum mos_loop_end why)
 {
 	if (why == MOS_LOOP_PRIMARY_GONE)
 		mos_fail(ENOTCONN, "the primary (pid %d) is gone; this worker ends",
-			 c->root->primary_pid);
+		         c->root->primary_pid);
 	/* A burst still in hand is for the primary to resolve, once this process is gone. */
 	if (why == MOS_LOOP_PRIMARY_GONE || c->shard->ledger.count != 0)
 		return;
 	if (why == MOS_LOOP_PRIMARY_STOPS)
 		mos_fail(ESHUTDOWN, "the primary (pid %d) stops; this worker ends",
-			 c->root->primary_pid);
+		         c->root->primary_pid);
 	if (mos_lease_yield(&c->shard->lease, c->epoch))
 		mos_attach_release(&mos_worker, c->shard->index, c->epoch);
 }
@@ -291,7 +291,7 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	err = mos_context_prepare(c);
 	if (err != 0) {
 		mos_fail(-err, "shard %u cannot be taken over: %s", c->shard->index,
-			 strerror(-err));
+		         strerror(-err));
 		goto fail;
 	}
 	enter(c, MOS_CTX_SETTING_UP);

@@ -48,7 +48,7 @@ static void *process_calloc(size_t num, size_t size, unsigned int align)
 
 /* Takes the place of EAL's rte_calloc for the whole process, hence no mos_ in its name. */
 __attribute__((visibility("default"))) void *rte_calloc(const char *type, size_t num, size_t size,
-							unsigned int align)
+                                                        unsigned int align)
 {
 	static calloc_fn next;
 	calloc_fn fn;

@@ -42,7 +42,7 @@ struct args {
 };
 
 __attribute__((format(printf, 4, 5))) static int fail(int errnum, char *err, size_t err_len,
-						      const char *fmt, ...)
+                                                      const char *fmt, ...)
 {
 	va_list ap;
 
@@ -81,17 +81,17 @@ static int check(const char *file_prefix, unsigned int lcore_id, char *err, size
 
 	if (!mos_eal_prefix_ok(file_prefix))
 		return fail(EINVAL, err, err_len, "\"%s\" cannot be a file prefix",
-			    file_prefix ? file_prefix : "");
+		            file_prefix ? file_prefix : "");
 	if (lcore_id >= RTE_MAX_LCORE)
 		return fail(EINVAL, err, err_len, "no lcore %u: DPDK here has %d", lcore_id,
-			    RTE_MAX_LCORE);
+		            RTE_MAX_LCORE);
 	if (getuid() != 0)
 		return fail(EPERM, err, err_len, "a worker must run as root");
 
 	snprintf(path, sizeof(path), MOS_EAL_RUN_FMT "/config", file_prefix);
 	if (access(path, R_OK | W_OK) != 0)
 		return fail(errno, err, err_len, "no primary of prefix %s to attach to: %s: %s",
-			    file_prefix, path, strerror(errno));
+		            file_prefix, path, strerror(errno));
 	return 0;
 }
 
@@ -177,7 +177,7 @@ int mos_eal_worker_init(const char *file_prefix, unsigned int lcore_id, char *er
 	rc = run_eal(&args);
 	if (rc)
 		return fail(-rc, err, err_len, "cannot attach to the primary of prefix %s: %s",
-			    file_prefix, capture.line[0] ? capture.line : rte_strerror(-rc));
+		            file_prefix, capture.line[0] ? capture.line : rte_strerror(-rc));
 	attached_pid = getpid();
 	return 0;
 }

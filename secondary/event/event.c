@@ -2,7 +2,7 @@
 
 /* Call every callback of the set for the bits, lowest first. */
 static void dispatch(struct mos_ctx *c, const struct mos_cb_set *set, int sock, int side,
-		     enum mos_hook hook, uint32_t bits)
+                     enum mos_hook hook, uint32_t bits)
 {
 	bits &= set->mask[hook];
 	while (bits != 0) {
@@ -14,7 +14,7 @@ static void dispatch(struct mos_ctx *c, const struct mos_cb_set *set, int sock, 
 }
 
 static void dispatch_flow(struct mos_ctx *c, unsigned mon_id, uint32_t flow, int side,
-			  enum mos_hook hook, uint32_t bits)
+                          enum mos_hook hook, uint32_t bits)
 {
 	struct mos_mon_sock *m = &c->sockets.mon[mon_id];
 	const struct mos_cb_set *set =
@@ -25,7 +25,7 @@ static void dispatch_flow(struct mos_ctx *c, unsigned mon_id, uint32_t flow, int
 }
 
 void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
-		    uint32_t bits)
+                    uint32_t bits)
 {
 	uint64_t path = atomic_load_explicit(&c->sockets.passive_path, memory_order_acquire);
 	unsigned n = 0;
@@ -52,7 +52,7 @@ void mos_event_raw(struct mos_ctx *c)
 
 		left &= left - 1;
 		dispatch(c, atomic_load_explicit(&m->set, memory_order_acquire), id, MOS_SIDE_BOTH,
-			 MOS_HOOK_NULL, MOS_ON_PKT_IN);
+		         MOS_HOOK_NULL, MOS_ON_PKT_IN);
 	}
 }
 

@@ -18,7 +18,7 @@
  * about; from: who sent the packet (MOS_CLI for events without packet): the path order.
  */
 void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
-		    uint32_t bits);
+                    uint32_t bits);
 
 /* Raise MOS_ON_PKT_IN on every raw socket. */
 void mos_event_raw(struct mos_ctx *c);

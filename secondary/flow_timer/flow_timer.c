@@ -20,7 +20,7 @@
 #define GRANULARITY_MAX (1u << 18)
 
 int mos_flow_timer_create(struct mos_flow_timer *w, uint32_t capacity, uint32_t granularity_ms,
-			  uint32_t now_ms)
+                          uint32_t now_ms)
 {
 	memset(w, 0, sizeof(*w));
 	if (capacity == 0 || capacity > MOS_FLOW_CAP_MAX || granularity_ms == 0 ||

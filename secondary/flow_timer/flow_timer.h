@@ -37,7 +37,7 @@ struct mos_flow_timer {
 
 /* 0 or -ENOMEM, -EINVAL. capacity <= MOS_FLOW_CAP_MAX; granularity_ms in [1, 2^18]. */
 int mos_flow_timer_create(struct mos_flow_timer *w, uint32_t capacity, uint32_t granularity_ms,
-			  uint32_t now_ms);
+                          uint32_t now_ms);
 void mos_flow_timer_destroy(struct mos_flow_timer *w);
 
 /* Arm (or move) the entry of a record. O(1). */

@@ -85,12 +85,12 @@ START_TEST(entry_comes_due_once_its_deadline_has_passed)
 		create(CAPACITY, GRANULARITY, start);
 		mos_flow_timer_arm(&wheel, 7, start + rows[i].deadline);
 		ck_assert_uint_eq(mos_flow_timer_expire(&wheel, start + rows[i].now),
-				  rows[i].due ? 7 : MOS_FLOW_NONE);
+		                  rows[i].due ? 7 : MOS_FLOW_NONE);
 		ck_assert_uint_eq(mos_flow_timer_expire(&wheel, start + rows[i].now),
-				  MOS_FLOW_NONE);
+		                  MOS_FLOW_NONE);
 		/* Whatever happened, it comes, and but once. */
 		ck_assert_uint_eq(mos_flow_timer_expire(&wheel, start + rows[i].deadline + SPAN),
-				  rows[i].due ? MOS_FLOW_NONE : 7);
+		                  rows[i].due ? MOS_FLOW_NONE : 7);
 		mos_flow_timer_destroy(&wheel);
 	}
 }
@@ -120,7 +120,7 @@ END_TEST
 START_TEST(loop_that_arms_again_with_a_past_deadline_ends)
 {
 	static const uint32_t jumps[] = {GRANULARITY, SPAN / 2, SPAN - GRANULARITY, SPAN,
-					 SPAN + 1,    7 * SPAN, INT32_MAX};
+	                                 SPAN + 1,    7 * SPAN, INT32_MAX};
 
 	for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
 		uint32_t now = starts[_i] + jumps[i], slot, looks = 0;
@@ -231,7 +231,7 @@ START_TEST(wheel_agrees_with_a_naive_list)
 			break;
 		case 1:
 			now += below(&r, 50) ? below(&r, 3 * granularity)
-					     : below(&r, 3000 * granularity);
+			                     : below(&r, 3000 * granularity);
 			expire_all(&m, &r, now, granularity);
 			check_lateness(&m, now, granularity);
 			break;

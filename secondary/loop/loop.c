@@ -77,7 +77,7 @@ static uint32_t take_burst(struct mos_ctx *c, struct rte_mbuf **pkts)
 
 	for (uint32_t i = 0; i < n; i++)
 		pkts[i] = i < zcd.n1 ? ((struct rte_mbuf **)zcd.ptr1)[i]
-				     : ((struct rte_mbuf **)zcd.ptr2)[i - zcd.n1];
+		                     : ((struct rte_mbuf **)zcd.ptr2)[i - zcd.n1];
 	return n;
 }
 

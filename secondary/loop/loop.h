@@ -16,10 +16,10 @@
 
 /* Why the loop ended. */
 enum mos_loop_end {
-	MOS_LOOP_STOPPED,	/* asked to, by mtcp_destroy_context or a signal */
-	MOS_LOOP_INPUT_ENDED,	/* the primary says that all input is processed */
+	MOS_LOOP_STOPPED,       /* asked to, by mtcp_destroy_context or a signal */
+	MOS_LOOP_INPUT_ENDED,   /* the primary says that all input is processed */
 	MOS_LOOP_PRIMARY_STOPS, /* the primary ends in order: the lease is given back */
-	MOS_LOOP_PRIMARY_GONE,	/* the primary died: the rings must not be touched */
+	MOS_LOOP_PRIMARY_GONE,  /* the primary died: the rings must not be touched */
 };
 
 /* Run until told to end. Stack thread. */

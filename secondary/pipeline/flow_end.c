@@ -95,7 +95,7 @@ void mos_flow_expire(struct mos_ctx *c)
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
 		if (!mos_flow_end_if_over(c, flow))
 			mos_flow_timer_arm(&c->flow_timer, flow,
-					   mos_flow_deadline_ms(c, mos_flow_at(&c->flows, flow)));
+			                   mos_flow_deadline_ms(c, mos_flow_at(&c->flows, flow)));
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
 		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */
 	}

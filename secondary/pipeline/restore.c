@@ -55,7 +55,7 @@ void mos_restore_step(struct mos_ctx *c)
 	for (unsigned i = 0; i < RESTORE_PER_ROUND; i++) {
 		/* Not by the records: with few flows in a large table one round would pass all. */
 		uint8_t *mark = memchr(c->to_restore + c->restore_next, 1,
-				       c->flows.capacity - c->restore_next);
+		                       c->flows.capacity - c->restore_next);
 		uint32_t flow;
 
 		if (mark == NULL) {

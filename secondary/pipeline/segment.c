@@ -65,7 +65,7 @@ static void read_segment(struct work *w)
 	w->seg.opts = NULL;
 	if (w->seg.flags & MOS_TCP_SYN) {
 		mos_tcp_opts_parse(&w->opts, (const uint8_t *)(tcp + 1),
-				   (uint32_t)(meta->payload_off - meta->l4_off) - 20);
+		                   (uint32_t)(meta->payload_off - meta->l4_off) - 20);
 		w->seg.opts = &w->opts;
 	}
 }
@@ -83,7 +83,7 @@ static bool checksum_ok(const struct mos_ctx *c, const struct work *w)
 	if (w->m->nb_segs > 1) /* the payload is not contiguous: such frames are not verified */
 		return true;
 	return mos_csum_tcp_ok(rte_pktmbuf_mtod_offset(w->m, const void *, w->meta->l3_off),
-			       w->meta->ip_version, w->tcp, tcp_len);
+	                       w->meta->ip_version, w->tcp, tcp_len);
 }
 
 /* A first SYN: make the record and attach it to the passive sockets. False when it was refused. */
@@ -174,7 +174,7 @@ static void survive(struct mos_flow *f)
 
 /* After the packet: end the flow, or look at it sooner if it entered TIME_WAIT. */
 static void after_segment(struct mos_ctx *c, struct work *w, struct mos_flow *f,
-			  const uint8_t state_before[2])
+                          const uint8_t state_before[2])
 {
 	if (mos_likely(f->state[0] == state_before[0] && f->state[1] == state_before[1]))
 		return;

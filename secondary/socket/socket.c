@@ -30,7 +30,7 @@ static const struct mos_cb_set *intern(struct mos_sockets *s, const struct mos_c
 
 /* `old` with one callback changed. Under the lock. */
 static const struct mos_cb_set *with_callback(struct mos_sockets *s, const struct mos_cb_set *old,
-					      unsigned bit, enum mos_hook hook, callback_t cb)
+                                              unsigned bit, enum mos_hook hook, callback_t cb)
 {
 	struct mos_cb_set want = *old;
 
@@ -185,7 +185,7 @@ int mos_socket_close(struct mos_sockets *s, int id)
 			path_remove(s, id);
 		else
 			atomic_fetch_and_explicit(&s->raw_path[0], ~(UINT64_C(1) << id),
-						  memory_order_release);
+			                          memory_order_release);
 		atomic_store_explicit(&m->state, MOS_SOCK_CLOSING, memory_order_release);
 		atomic_store_explicit(&s->sweep, true, memory_order_release);
 		err = 0;
@@ -256,7 +256,7 @@ int mos_socket_type(struct mos_sockets *s, int id)
 	if (m != NULL)
 		return m->type;
 	return mos_socket_active(s, id, NULL) != NULL ? MOS_SOCK_MONITOR_STREAM_ACTIVE
-						      : MOS_SOCK_UNUSED;
+	                                              : MOS_SOCK_UNUSED;
 }
 
 /*
@@ -264,7 +264,7 @@ int mos_socket_type(struct mos_sockets *s, int id)
  * attach a new one, at any moment: then we start again from what it wrote. Under the lock.
  */
 static int change(struct mos_sockets *s, _Atomic(const struct mos_cb_set *) *where, unsigned bit,
-		  enum mos_hook hook, callback_t cb)
+                  enum mos_hook hook, callback_t cb)
 {
 	const struct mos_cb_set *old = atomic_load_explicit(where, memory_order_acquire), *set;
 
@@ -275,12 +275,12 @@ static int change(struct mos_sockets *s, _Atomic(const struct mos_cb_set *) *whe
 		if (set == NULL)
 			return -ENOMEM;
 	} while (!atomic_compare_exchange_weak_explicit(where, &old, set, memory_order_release,
-							memory_order_acquire));
+	                                                memory_order_acquire));
 	return 0;
 }
 
 int mos_socket_register(struct mos_sockets *s, int id, unsigned event_bit, enum mos_hook hook,
-			callback_t cb)
+                        callback_t cb)
 {
 	struct mos_flow_sock *a;
 	struct mos_mon_sock *m;
@@ -308,8 +308,8 @@ void mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow)
 
 		m->flows[flow].uctx = NULL;
 		atomic_store_explicit(&m->flows[flow].set,
-				      atomic_load_explicit(&m->set, memory_order_acquire),
-				      memory_order_relaxed);
+		                      atomic_load_explicit(&m->set, memory_order_acquire),
+		                      memory_order_relaxed);
 	}
 }
 

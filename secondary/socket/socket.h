@@ -27,9 +27,9 @@
 #include "mos_api.h"
 #include "shared/platform.h"
 
-#define MOS_MON_ID_MAX	64 /* ids of passive and raw sockets */
+#define MOS_MON_ID_MAX  64 /* ids of passive and raw sockets */
 #define MOS_PASSIVE_MAX 8
-#define MOS_EVENT_BITS	12
+#define MOS_EVENT_BITS  12
 
 enum mos_hook { MOS_HOOK_NULL, MOS_HOOK_SND, MOS_HOOK_RCV, MOS_HOOK_COUNT };
 
@@ -49,8 +49,8 @@ enum mos_sock_state { MOS_SOCK_FREE, MOS_SOCK_OPEN, MOS_SOCK_CLOSING };
 
 struct mos_mon_sock {
 	_Atomic uint32_t state; /* enum mos_sock_state */
-	int type;		/* MOS_SOCK_MONITOR_STREAM or MOS_SOCK_MONITOR_RAW */
-	int passive;		/* number k of a passive socket, -1 for raw */
+	int type;               /* MOS_SOCK_MONITOR_STREAM or MOS_SOCK_MONITOR_RAW */
+	int passive;            /* number k of a passive socket, -1 for raw */
 	_Atomic(const struct mos_cb_set *) set;
 	void *uctx;
 	struct mos_flow_sock *flows; /* max_flows entries, passive only */
@@ -60,7 +60,7 @@ struct mos_sockets {
 	pthread_mutex_t lock;
 	uint32_t max_flows;
 	struct mos_mon_sock mon[MOS_MON_ID_MAX];
-	struct mos_cb_set *sets;	/* interned */
+	struct mos_cb_set *sets;        /* interned */
 	const struct mos_cb_set *empty; /* no callback at all */
 	/*
 	 * The open sockets, each list in one word, so that the stack thread reads it whole.
@@ -68,7 +68,7 @@ struct mos_sockets {
 	 */
 	_Atomic uint64_t passive_path;
 	_Atomic uint64_t raw_path[MOS_MON_ID_MAX / 64]; /* bit per id */
-	_Atomic bool sweep;				/* some socket is closing */
+	_Atomic bool sweep;                             /* some socket is closing */
 };
 
 /* ---- before and after the stack thread ---- */
@@ -94,7 +94,7 @@ int mos_socket_close(struct mos_sockets *s, int id);
  * change holds for that flow from its next dispatch on.
  */
 int mos_socket_register(struct mos_sockets *s, int id, unsigned event_bit, enum mos_hook hook,
-			callback_t cb);
+                        callback_t cb);
 
 /* The open passive or raw socket of this id, or NULL. */
 struct mos_mon_sock *mos_socket_mon(struct mos_sockets *s, int id);

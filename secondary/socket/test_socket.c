@@ -9,9 +9,9 @@
 
 #include "secondary/socket/socket.h"
 
-#define FLOWS	100
+#define FLOWS   100
 #define PASSIVE MOS_SOCK_MONITOR_STREAM
-#define RAW	MOS_SOCK_MONITOR_RAW
+#define RAW     MOS_SOCK_MONITOR_RAW
 
 /* Bits of events, as registration gives them. */
 enum { PKT_IN_BIT = 0, START_BIT = 2 };
@@ -94,7 +94,7 @@ START_TEST(socket_of_no_such_id_is_an_answer)
 		ck_assert_int_eq(mos_socket_type(&s, ids[i]), MOS_SOCK_UNUSED);
 		ck_assert_int_eq(mos_socket_close(&s, ids[i]), -EBADF);
 		ck_assert_int_eq(mos_socket_register(&s, ids[i], PKT_IN_BIT, MOS_HOOK_SND, cb_a),
-				 -EBADF);
+		                 -EBADF);
 	}
 }
 END_TEST
@@ -152,14 +152,14 @@ START_TEST(path_is_the_order_of_creation)
 	int b = mos_socket_open(&s, PASSIVE), c = mos_socket_open(&s, PASSIVE);
 
 	ck_assert_uint_eq(path(),
-			  (uint64_t)(a + 1) | (uint64_t)(b + 1) << 8 | (uint64_t)(c + 1) << 16);
+	                  (uint64_t)(a + 1) | (uint64_t)(b + 1) << 8 | (uint64_t)(c + 1) << 16);
 	ck_assert_uint_eq(atomic_load(&s.raw_path[0]), 1u << raw);
 	mos_socket_close(&s, b);
 	ck_assert_uint_eq(path(), (uint64_t)(a + 1) | (uint64_t)(c + 1) << 8);
 	mos_sockets_sweep(&s);
 	ck_assert_int_eq(mos_socket_open(&s, PASSIVE), b); /* the same id, but the last to come */
 	ck_assert_uint_eq(path(),
-			  (uint64_t)(a + 1) | (uint64_t)(c + 1) << 8 | (uint64_t)(b + 1) << 16);
+	                  (uint64_t)(a + 1) | (uint64_t)(c + 1) << 8 | (uint64_t)(b + 1) << 16);
 }
 END_TEST
 

@@ -20,8 +20,8 @@
  */
 enum { MOS_HALF_GUESSED = 1 << 7 };
 static_assert((MOS_HALF_GUESSED &
-	       (MOS_HALF_ISS | MOS_HALF_FIN | MOS_HALF_WSCALE | MOS_HALF_RCVD)) == 0,
-	      "a bit of its own");
+               (MOS_HALF_ISS | MOS_HALF_FIN | MOS_HALF_WSCALE | MOS_HALF_RCVD)) == 0,
+              "a bit of its own");
 
 /* Not farther from base than MOS_SEQ_PLAUSIBLE, either way. */
 static inline bool mos_seq_plausible(uint32_t seq, uint32_t base)
@@ -59,7 +59,7 @@ bool mos_tcp_accepts_syn(const struct mos_flow *f, int to, const struct mos_tcp_
 
 /* The same of segments without RST and SYN: what is merely out of the window is not refused. */
 static inline bool mos_tcp_accepts_plain(const struct mos_flow *f, int to,
-					 const struct mos_tcp_seg *seg)
+                                         const struct mos_tcp_seg *seg)
 {
 	const struct mos_half *h = &f->half[to];
 

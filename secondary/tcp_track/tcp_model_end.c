@@ -45,7 +45,7 @@ void model_abort(struct model_end *e)
 {
 	if (e->state != MOS_TCPS_SYN_SENT && e->state != MOS_TCPS_LISTEN)
 		send_segment(e, MOS_TCP_RST | (model_random(e->rng, 2) ? MOS_TCP_ACK : 0),
-			     e->snd_nxt, 0);
+		             e->snd_nxt, 0);
 	e->state = MOS_TCPS_CLOSED;
 	e->silent = false;
 }
@@ -64,7 +64,7 @@ static void send_from(struct model_end *e, uint32_t seq)
 		flags |= MOS_TCP_FIN;
 		if (!e->fin_sent)
 			e->state = e->state == MOS_TCPS_CLOSE_WAIT ? MOS_TCPS_LAST_ACK
-								   : MOS_TCPS_FIN_WAIT_1;
+			                                           : MOS_TCPS_FIN_WAIT_1;
 		e->fin_sent = true;
 	}
 	send_segment(e, flags, seq, len);

@@ -21,13 +21,13 @@ static bool takes_data(const struct mos_flow *f, int side)
 
 /* Payload below rcv_nxt, also a keep-alive probe's byte; or the FIN that the half has passed. */
 static bool seen_before(const struct mos_half *h, const struct mos_half *from,
-			const struct mos_tcp_seg *seg)
+                        const struct mos_tcp_seg *seg)
 {
 	bool old_fin = (seg->flags & MOS_TCP_FIN) && (from->flags & MOS_HALF_FIN) &&
-		       mos_seg_end(seg) == from->fin_seq && mos_seq_gt(h->rcv_nxt, from->fin_seq);
+	               mos_seg_end(seg) == from->fin_seq && mos_seq_gt(h->rcv_nxt, from->fin_seq);
 
 	return old_fin || (seg->payload_len > 0 && mos_seq_lt(seg->seq, h->rcv_nxt) &&
-			   mos_seq_plausible(seg->seq, h->rcv_nxt));
+	                   mos_seq_plausible(seg->seq, h->rcv_nxt));
 }
 
 /* Move rcv_nxt over in-order payload. Data beyond a FIN proves that the FIN was forged. */
@@ -132,8 +132,8 @@ static unsigned received_plain(struct mos_flow *f, int side, const struct mos_tc
 		return 0;
 	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_RCVD))
 		bits |= mos_tcp_enter(f, side,
-				      h->flags & MOS_HALF_FIN ? MOS_TCPS_FIN_WAIT_1
-							      : MOS_TCPS_ESTABLISHED);
+		                      h->flags & MOS_HALF_FIN ? MOS_TCPS_FIN_WAIT_1
+		                                              : MOS_TCPS_ESTABLISHED);
 	bits |= take_ack(f, side, seg->ack);
 	if (seen_before(h, from, seg))
 		bits |= MOS_TRACK_REXMIT;

@@ -85,28 +85,28 @@ static inline unsigned script_bits(const char *text)
 }
 
 static inline void script_check(const char *what, size_t row, const uint32_t iss[2], unsigned want,
-				unsigned got, const struct mos_flow *was, const struct mos_flow *f)
+                                unsigned got, const struct mos_flow *was, const struct mos_flow *f)
 {
 	ck_assert_msg(want == got, "row %zu, iss %u %u: %s answered %#x, not %#x", row, iss[0],
-		      iss[1], what, got, want);
+	              iss[1], what, got, want);
 	if (got & MOS_TRACK_BOGUS)
 		ck_assert_msg(memcmp(was, f, sizeof(*f)) == 0, "row %zu: %s changed the record",
-			      row, what);
+		              row, what);
 }
 
 static inline void script_expect(const struct row *r, size_t row, const uint32_t iss[2],
-				 const struct mos_flow *f)
+                                 const struct mos_flow *f)
 {
 	const struct mos_half *cli = &f->half[MOS_CLI], *svr = &f->half[MOS_SVR];
 
 	ck_assert_msg(svr->rcv_nxt - iss[MOS_CLI] == r->seq, "row %zu: server expects %u, not %u",
-		      row, svr->rcv_nxt - iss[MOS_CLI], r->seq);
+	              row, svr->rcv_nxt - iss[MOS_CLI], r->seq);
 	ck_assert_msg(cli->rcv_nxt - iss[MOS_SVR] == r->ack, "row %zu: client expects %u, not %u",
-		      row, cli->rcv_nxt - iss[MOS_SVR], r->ack);
+	              row, cli->rcv_nxt - iss[MOS_SVR], r->ack);
 }
 
 static inline void script_segment(struct mos_flow *f, const struct row *r, size_t row,
-				  uint32_t iss[2])
+                                  uint32_t iss[2])
 {
 	const struct mos_tcp_opts opts = script_opts(r->flags);
 	int from = r->who == 's' || r->who == 'S' ? MOS_SVR : MOS_CLI;
@@ -131,16 +131,16 @@ static inline void script_segment(struct mos_flow *f, const struct row *r, size_
 	script_check("sent", row, iss, script_bits(r->sent), mos_tcp_sent(f, from, &seg), &was, f);
 	was = *f;
 	script_check("received", row, iss, script_bits(r->rcvd), mos_tcp_received(f, !from, &seg),
-		     &was, f);
+	             &was, f);
 	ck_assert_msg(f->state[MOS_CLI] == r->cli && f->state[MOS_SVR] == r->svr,
-		      "row %zu, iss %u %u: %s / %s, not %s / %s", row, iss[0], iss[1],
-		      mos_tcp_state_name(f->state[MOS_CLI]), mos_tcp_state_name(f->state[MOS_SVR]),
-		      mos_tcp_state_name(r->cli), mos_tcp_state_name(r->svr));
+	              "row %zu, iss %u %u: %s / %s, not %s / %s", row, iss[0], iss[1],
+	              mos_tcp_state_name(f->state[MOS_CLI]), mos_tcp_state_name(f->state[MOS_SVR]),
+	              mos_tcp_state_name(r->cli), mos_tcp_state_name(r->svr));
 }
 
 /* Run once; the record is left in *f. */
 static inline void script_run_at(struct mos_flow *f, const struct row *rows, size_t count,
-				 uint32_t cli_iss, uint32_t svr_iss)
+                                 uint32_t cli_iss, uint32_t svr_iss)
 {
 	uint32_t iss[2] = {cli_iss, svr_iss};
 

@@ -182,7 +182,7 @@ static unsigned sent_fin(struct mos_flow *f, int side, const struct mos_tcp_seg 
 	case MOS_TCPS_ESTABLISHED: return mos_tcp_enter(f, side, MOS_TCPS_FIN_WAIT_1);
 	case MOS_TCPS_CLOSE_WAIT:
 		return mos_tcp_enter(f, side,
-				     seg->ack == h->rcv_nxt ? MOS_TCPS_LAST_ACK : MOS_TCPS_CLOSING);
+		                     seg->ack == h->rcv_nxt ? MOS_TCPS_LAST_ACK : MOS_TCPS_CLOSING);
 	default: return 0;
 	}
 }

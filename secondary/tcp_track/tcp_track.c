@@ -29,7 +29,7 @@ bool mos_tcp_accepts_syn(const struct mos_flow *f, int to, const struct mos_tcp_
 	case MOS_TCPS_SYN_SENT: return !has_ack || mos_half_acked(h, seg->ack);
 	case MOS_TCPS_SYN_RCVD: /* with ACK it ends a simultaneous open: its sender has our SYN */
 		return seg->seq == h->irs && (!has_ack || (f->state[!to] != MOS_TCPS_SYN_SENT &&
-							   mos_half_acked(h, seg->ack)));
+		                                           mos_half_acked(h, seg->ack)));
 	case MOS_TCPS_ESTABLISHED:
 		if ((h->flags & MOS_HALF_GUESSED) && has_ack && seg->ack == h->iss + 1 &&
 		    f->state[!to] <= MOS_TCPS_ESTABLISHED)
@@ -97,11 +97,11 @@ bool mos_tcp_syn_is_new(const struct mos_flow *f, int side, const struct mos_tcp
 const char *mos_tcp_state_name(int state)
 {
 	static const char *const names[] = {
-		[MOS_TCPS_CLOSED] = "CLOSED",		[MOS_TCPS_LISTEN] = "LISTEN",
-		[MOS_TCPS_SYN_SENT] = "SYN_SENT",	[MOS_TCPS_SYN_RCVD] = "SYN_RCVD",
+		[MOS_TCPS_CLOSED] = "CLOSED",           [MOS_TCPS_LISTEN] = "LISTEN",
+		[MOS_TCPS_SYN_SENT] = "SYN_SENT",       [MOS_TCPS_SYN_RCVD] = "SYN_RCVD",
 		[MOS_TCPS_ESTABLISHED] = "ESTABLISHED", [MOS_TCPS_FIN_WAIT_1] = "FIN_WAIT_1",
-		[MOS_TCPS_FIN_WAIT_2] = "FIN_WAIT_2",	[MOS_TCPS_CLOSE_WAIT] = "CLOSE_WAIT",
-		[MOS_TCPS_CLOSING] = "CLOSING",		[MOS_TCPS_LAST_ACK] = "LAST_ACK",
+		[MOS_TCPS_FIN_WAIT_2] = "FIN_WAIT_2",   [MOS_TCPS_CLOSE_WAIT] = "CLOSE_WAIT",
+		[MOS_TCPS_CLOSING] = "CLOSING",         [MOS_TCPS_LAST_ACK] = "LAST_ACK",
 		[MOS_TCPS_TIME_WAIT] = "TIME_WAIT",
 	};
 

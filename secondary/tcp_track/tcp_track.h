@@ -83,7 +83,7 @@ struct mos_tcp_seg {
 	uint32_t ack;         /* valid with MOS_TCP_ACK */
 	uint32_t payload_len; /* bytes */
 	uint16_t wnd;         /* as in the header, not scaled */
-	uint8_t  flags;
+	uint8_t flags;
 	const struct mos_tcp_opts *opts;
 };
 
@@ -92,11 +92,11 @@ struct mos_tcp_seg {
  * and BOGUS only.
  */
 enum {
-	MOS_TRACK_START  = 1 << 0, /* CONN_START */
-	MOS_TRACK_STATE  = 1 << 1, /* TCP_STATE_CHANGE of the half that was updated */
+	MOS_TRACK_START = 1 << 0,  /* CONN_START */
+	MOS_TRACK_STATE = 1 << 1,  /* TCP_STATE_CHANGE of the half that was updated */
 	MOS_TRACK_REXMIT = 1 << 2, /* SYN, SYN/ACK, FIN or data below rcv_nxt, wholly or partly */
-	MOS_TRACK_DATA   = 1 << 3, /* in-order bytes became available to the receiver */
-	MOS_TRACK_BOGUS  = 1 << 4, /* its receiver would not accept it: nothing changed */
+	MOS_TRACK_DATA = 1 << 3,   /* in-order bytes became available to the receiver */
+	MOS_TRACK_BOGUS = 1 << 4,  /* its receiver would not accept it: nothing changed */
 };
 
 /* Set up a zeroed record for a first SYN: both halves in LISTEN. */

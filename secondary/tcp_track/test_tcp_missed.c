@@ -469,7 +469,7 @@ static TCase *handshakes(void)
 	tcase_add_test(tc, missed_handshake_and_data_resynchronise);
 	tcase_add_test(tc, clients_ack_must_fit_its_syn);
 	tcase_add_test(tc,
-		       record_torn_between_the_updates_of_a_syn_ack_is_mended_by_the_clients_ack);
+	               record_torn_between_the_updates_of_a_syn_ack_is_mended_by_the_clients_ack);
 	return tc;
 }
 

@@ -25,10 +25,10 @@ enum { CONNECTIONS = 25000, FLYING_MAX = 512, TICKS_MAX = 100000, TIME_WAIT_KEPT
 
 struct frame {
 	struct mos_tcp_seg seg;
-	uint32_t at;	/* tick when it reaches the end of its hop */
-	uint8_t from;	/* index of the end that sent it */
+	uint32_t at;    /* tick when it reaches the end of its hop */
+	uint8_t from;   /* index of the end that sent it */
 	bool first_fin; /* the first copy of its sender's FIN */
-	bool beyond;	/* has passed the monitor */
+	bool beyond;    /* has passed the monitor */
 };
 
 struct model {
@@ -45,7 +45,7 @@ struct model {
 	/* the monitor */
 	struct mos_flow flow;
 	bool tracked;
-	int cli;	/* index of the end that is the flow's client */
+	int cli;        /* index of the end that is the flow's client */
 	unsigned flows; /* records made so far */
 	bool fin_seen[2], fin_unclear, rst_seen, lost_track;
 };
@@ -145,8 +145,8 @@ static void applications(struct model *m)
 	for (int i = 0; i < 2; i++) {
 		struct model_end *e = &m->end[i];
 		bool may_abort = e->state == MOS_TCPS_ESTABLISHED ||
-				 e->state == MOS_TCPS_SYN_RCVD || e->state == MOS_TCPS_FIN_WAIT_1 ||
-				 e->state == MOS_TCPS_FIN_WAIT_2 || e->state == MOS_TCPS_CLOSE_WAIT;
+		                 e->state == MOS_TCPS_SYN_RCVD || e->state == MOS_TCPS_FIN_WAIT_1 ||
+		                 e->state == MOS_TCPS_FIN_WAIT_2 || e->state == MOS_TCPS_CLOSE_WAIT;
 
 		if (m->now >= m->close_at[i])
 			e->closing = true;
@@ -243,13 +243,13 @@ static const char *judge(const struct model *m)
 		const struct mos_half *h = &f->half[side];
 		bool same_state = m->fin_unclear ? finished(m) : f->state[side] == e->state;
 		bool same = m->rst_seen ? finished(m)
-					: same_state && h->snd_nxt == e->snd_nxt &&
-						  h->rcv_nxt == e->rcv_nxt;
+		                        : same_state && h->snd_nxt == e->snd_nxt &&
+		                                  h->rcv_nxt == e->rcv_nxt;
 
 		snprintf(text, sizeof(text),
-			 "end %d %s snd_nxt %u rcv_nxt %u, monitor %s snd_nxt %u rcv_nxt %u", i,
-			 mos_tcp_state_name(e->state), e->snd_nxt, e->rcv_nxt,
-			 mos_tcp_state_name(f->state[side]), h->snd_nxt, h->rcv_nxt);
+		         "end %d %s snd_nxt %u rcv_nxt %u, monitor %s snd_nxt %u rcv_nxt %u", i,
+		         mos_tcp_state_name(e->state), e->snd_nxt, e->rcv_nxt,
+		         mos_tcp_state_name(f->state[side]), h->snd_nxt, h->rcv_nxt);
 		if (!same)
 			return text;
 	}
@@ -274,7 +274,7 @@ START_TEST(monitor_knows_what_both_ends_know)
 			continue;
 		wrong = judge(&m);
 		ck_assert_msg(*wrong == '\0', "MOS_TEST_SEED=%" PRIu64 " connection %u: %s", start,
-			      i, wrong);
+		              i, wrong);
 		strict += !m.fin_unclear && !m.rst_seen;
 	}
 	printf("%u connections, %u compared in full, %u not\n", CONNECTIONS, strict, skipped);

@@ -578,7 +578,7 @@ static TCase *data(void)
 	tcase_add_test(tc, data_out_of_order_waits_for_the_hole);
 	tcase_add_test(tc, data_seen_before_is_a_retransmission);
 	tcase_add_test(tc,
-		       keep_alive_probe_is_nothing_without_a_byte_and_a_retransmission_with_one);
+	               keep_alive_probe_is_nothing_without_a_byte_and_a_retransmission_with_one);
 	tcase_add_test(tc, probe_of_a_closed_window_counts_when_acknowledged);
 	return tc;
 }

@@ -263,8 +263,8 @@ START_TEST(exactly_one_event_bit_has_a_name)
 		uint32_t event;
 		const char *name;
 	} named[] = {
-		{MOS_EPOLLNONE, "NONE"},   {MOS_EPOLLIN, "IN"},	  {MOS_EPOLLPRI, "PRI"},
-		{MOS_EPOLLOUT, "OUT"},	   {MOS_EPOLLERR, "ERR"}, {MOS_EPOLLHUP, "HUP"},
+		{MOS_EPOLLNONE, "NONE"},   {MOS_EPOLLIN, "IN"},   {MOS_EPOLLPRI, "PRI"},
+		{MOS_EPOLLOUT, "OUT"},     {MOS_EPOLLERR, "ERR"}, {MOS_EPOLLHUP, "HUP"},
 		{MOS_EPOLLRDHUP, "RDHUP"},
 	};
 
@@ -293,7 +293,7 @@ int main(void)
 
 	tcase_add_test(hash, hashes_equal_the_published_ones);
 	tcase_add_loop_test(hash, hashes_equal_the_reference_at_any_length_and_alignment, 0,
-			    COUNT(hash_rows));
+	                    COUNT(hash_rows));
 	tcase_add_test(rss, rss_core_is_the_toeplitz_hash_of_both_directions);
 	tcase_add_test(rss, rss_core_without_queues_is_an_error);
 	tcase_add_loop_test(args, line_is_split_at_blanks_and_quotes_hold, 0, COUNT(args_rows));

@@ -54,7 +54,7 @@ static enum mos_config_block_id find_block(const char *name)
 
 /* A word that is neither key nor block here: a slip of the pen, or one that belongs elsewhere. */
 static int fail_unknown(struct mos_config_parser *p, enum mos_config_block_id id, unsigned int line,
-			const char *what, const char *name)
+                        const char *what, const char *name)
 {
 	static const enum mos_config_block_id key_blocks[] = {MOS_BLOCK_APPLICATION, MOS_BLOCK_MOS};
 	struct mos_config_near near = {.word = name};
@@ -67,11 +67,11 @@ static int fail_unknown(struct mos_config_parser *p, enum mos_config_block_id id
 			name);
 	if (other != MOS_BLOCK_FILE)
 		return mos_config_fail(p, line, "block `%s` belongs inside `%s`", name,
-				       mos_config_blocks[mos_config_blocks[other].parent].name);
+		                       mos_config_blocks[mos_config_blocks[other].parent].name);
 	for (i = 0; i < sizeof(key_blocks) / sizeof(key_blocks[0]); i++)
 		if (mos_config_key_find(key_blocks[i], name) != NULL)
 			return mos_config_fail(p, line, "key `%s` belongs inside `%s`", name,
-					       mos_config_blocks[key_blocks[i]].name);
+			                       mos_config_blocks[key_blocks[i]].name);
 
 	mos_config_key_near(id, &near);
 	for (other = MOS_BLOCK_FILE + 1; other < MOS_BLOCK_COUNT; other++)
@@ -79,7 +79,7 @@ static int fail_unknown(struct mos_config_parser *p, enum mos_config_block_id id
 			mos_config_near_try(&near, mos_config_blocks[other].name);
 	if (near.best != NULL)
 		return mos_config_fail(p, line, "unknown %s `%s`; did you mean `%s`?", what, name,
-				       near.best);
+		                       near.best);
 	return mos_config_fail(p, line, "unknown %s `%s`", what, name);
 }
 
@@ -98,11 +98,11 @@ static int read_block(struct mos_config_parser *p, enum mos_config_block_id id, 
 	if (id == MOS_BLOCK_APPLICATION) {
 		if (p->cfg->app_count == block->block_max)
 			return mos_config_fail(p, line, "more than %u `%s` blocks",
-					       block->block_max, block->name);
+			                       block->block_max, block->name);
 		p->cfg->app_count++;
 	} else if (p->block_line[id] != 0) {
 		return mos_config_fail(p, line, "block `%s` was already given at line %u",
-				       block->name, p->block_line[id]);
+		                       block->name, p->block_line[id]);
 	}
 	p->block_line[id] = line;
 	mos_config_key_defaults(p, id, block_base(p, id));
@@ -141,7 +141,7 @@ static int read_statement(struct mos_config_parser *p, enum mos_config_block_id 
 	if (mos_config_peek(p) == '=') {
 		if (key == NULL && child != MOS_BLOCK_FILE)
 			return mos_config_fail(p, line, "`%s` is a block: `{` instead of `=`",
-					       name);
+			                       name);
 		if (key == NULL)
 			return fail_unknown(p, id, line, "key", name);
 		p->at++;
@@ -160,7 +160,7 @@ static int read_statement(struct mos_config_parser *p, enum mos_config_block_id 
 
 /* Put a line that names ports aside until netdev is known. */
 int mos_config_later(struct mos_config_parser *p, const char *at, const struct mos_config_key *key,
-		     enum mos_config_block_id block)
+                     enum mos_config_block_id block)
 {
 	struct mos_config_later *later = &p->later[p->later_count];
 
@@ -180,7 +180,7 @@ static int read_entry(struct mos_config_parser *p, enum mos_config_block_id id)
 
 	if (p->entry_count[id] == block->entry_max)
 		return mos_config_fail(p, p->line, "more than %u lines in `%s`", block->entry_max,
-				       block->name);
+		                       block->name);
 	p->entry_count[id]++;
 	if (mos_config_scan_words(p) != 0)
 		return -EINVAL;
@@ -202,7 +202,7 @@ static int read_body(struct mos_config_parser *p, enum mos_config_block_id id)
 			if (id == MOS_BLOCK_FILE)
 				return 0;
 			return mos_config_fail(p, p->block_line[id], "block `%s` is never closed",
-					       block->name);
+			                       block->name);
 		case '}':
 			if (id == MOS_BLOCK_FILE)
 				return mos_config_fail(p, p->line, "`}` closes no block");
@@ -249,8 +249,8 @@ static int count_workers(struct mos_config_parser *p)
 	cpu_count = __builtin_popcountll(cfg->cpu_mask);
 	if (cfg->workers == 0 && cpu_count > MOS_CONFIG_WORKER_MAX)
 		return mos_config_fail(p, p->block_line[MOS_BLOCK_NETDEV],
-				       "the masks name %d CPUs; `workers` can be %d", cpu_count,
-				       MOS_CONFIG_WORKER_MAX);
+		                       "the masks name %d CPUs; `workers` can be %d", cpu_count,
+		                       MOS_CONFIG_WORKER_MAX);
 	if (cfg->workers == 0)
 		cfg->workers = cpu_count > 0 ? cpu_count : 1;
 	if (cfg->cpu_mask == 0)
@@ -279,10 +279,10 @@ static int read_all(struct mos_config_parser *p)
 		return mos_config_fail(p, 1, "no `mos` block");
 	if (p->block_line[MOS_BLOCK_NETDEV] == 0)
 		return mos_config_fail(p, p->block_line[MOS_BLOCK_MOS],
-				       "`mos` has no `netdev` block");
+		                       "`mos` has no `netdev` block");
 	if (p->cfg->port_count == 0)
 		return mos_config_fail(p, p->block_line[MOS_BLOCK_NETDEV],
-				       "`netdev` names no port");
+		                       "`netdev` names no port");
 	if (read_later(p) != 0 || count_workers(p) != 0)
 		return -EINVAL;
 	join_applications(p->cfg);
@@ -290,7 +290,7 @@ static int read_all(struct mos_config_parser *p)
 }
 
 int mos_config_parse(struct mos_config *cfg, const char *name, const char *text, size_t len,
-		     char *err, size_t err_len)
+                     char *err, size_t err_len)
 {
 	struct mos_config_parser p = {
 		.cfg = cfg,

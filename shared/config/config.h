@@ -42,7 +42,7 @@
 #include <stdio.h>
 
 #define MOS_CONFIG_FILE_MAX    (1u << 20) /* bytes of the file */
-#define MOS_CONFIG_LINE_MAX    1023	  /* bytes of a line, comment included */
+#define MOS_CONFIG_LINE_MAX    1023       /* bytes of a line, comment included */
 #define MOS_CONFIG_APP_MAX     10
 #define MOS_CONFIG_ARG_MAX     20 /* words of `run`, as in struct mtcp_conf */
 #define MOS_CONFIG_PORT_MAX    16
@@ -69,7 +69,7 @@ enum mos_config_port_kind {
 };
 
 enum mos_config_policy {
-	MOS_CONFIG_FAIL_OPEN,	/* forward unmonitored */
+	MOS_CONFIG_FAIL_OPEN,   /* forward unmonitored */
 	MOS_CONFIG_FAIL_CLOSED, /* drop */
 };
 
@@ -97,45 +97,45 @@ enum mos_config_tcp_checksum {
 struct mos_config_app {
 	enum mos_config_app_type type;
 	bool ip_forward;
-	uint64_t cpu_mask;			 /* never 0 */
-	uint32_t argc;				 /* [1, MOS_CONFIG_ARG_MAX] */
+	uint64_t cpu_mask;                       /* never 0 */
+	uint32_t argc;                           /* [1, MOS_CONFIG_ARG_MAX] */
 	uint16_t arg_offset[MOS_CONFIG_ARG_MAX]; /* into args */
-	char args[MOS_CONFIG_LINE_MAX + 1];	 /* the words of `run`, each with its NUL */
+	char args[MOS_CONFIG_LINE_MAX + 1];      /* the words of `run`, each with its NUL */
 };
 
 /* One line of netdev; its index is the port number used everywhere else. */
 struct mos_config_port {
-	char name[MOS_CONFIG_NAME_LEN];	      /* interface, vdev without arguments, long PCI form */
+	char name[MOS_CONFIG_NAME_LEN];       /* interface, vdev without arguments, long PCI form */
 	char devargs[MOS_CONFIG_DEVARGS_LEN]; /* vdev, PCI: name and arguments; interface: "" */
 	enum mos_config_port_kind kind;
-	int32_t peer;	   /* other port of its nic_forward_table pair, -1: none */
+	int32_t peer;      /* other port of its nic_forward_table pair, -1: none */
 	uint64_t cpu_mask; /* as written, 0: not given (all workers) */
 };
 
 struct mos_config_arp {
 	uint32_t addr_be; /* network order, bits beyond the prefix cleared */
-	uint8_t prefix;	  /* bits, [0, 32] */
+	uint8_t prefix;   /* bits, [0, 32] */
 	uint8_t mac[6];
 };
 
 struct mos_config_route {
 	uint32_t addr_be; /* network order, bits beyond the prefix cleared */
-	uint8_t prefix;	  /* bits, [0, 32] */
-	uint8_t port;	  /* index in port[] */
+	uint8_t prefix;   /* bits, [0, 32] */
+	uint8_t port;     /* index in port[] */
 };
 
 struct mos_config {
 	/* Keys of upstream. Ranges and defaults: mos_config_describe(). */
-	bool forward;		 /* already ANDed with ip_forward of all applications */
+	bool forward;            /* already ANDed with ip_forward of all applications */
 	int32_t nb_mem_channels; /* 0: EAL chooses */
 	int32_t max_concurrency; /* most flows of one worker at a time */
-	int32_t rmem_size;	 /* bytes per side of a flow */
-	int32_t wmem_size;	 /* bytes per end-host socket */
+	int32_t rmem_size;       /* bytes per side of a flow */
+	int32_t wmem_size;       /* bytes per end-host socket */
 	int32_t tcp_tw_interval; /* s in TIME_WAIT */
-	int32_t tcp_timeout;	 /* s without a packet, -1: never */
+	int32_t tcp_timeout;     /* s without a packet, -1: never */
 	bool no_ring_buffers;
 	char mos_log[MOS_CONFIG_PATH_LEN]; /* directory, "": no log */
-	uint32_t stat_print;		   /* bit i: port i */
+	uint32_t stat_print;               /* bit i: port i */
 
 	/* Our own keys. */
 	char prefix[MOS_CONFIG_PREFIX_LEN];
@@ -149,14 +149,14 @@ struct mos_config {
 	int32_t stall_kill_ms; /* 0: never */
 	bool ipv6;
 	int32_t ring_size; /* slots, power of two */
-	int32_t mbufs;	   /* 0: computed */
+	int32_t mbufs;     /* 0: computed */
 	int32_t mbuf_size; /* data room in bytes, headroom not counted */
-	int32_t io_cpu;	   /* -1: any */
+	int32_t io_cpu;    /* -1: any */
 	enum mos_config_tcp_checksum tcp_checksum;
 
 	/* Derived from the blocks. */
-	bool end_host;	   /* some application has `type = end` */
-	bool monitor;	   /* some application has `type = monitor`, or none has a type */
+	bool end_host;     /* some application has `type = end` */
+	bool monitor;      /* some application has `type = monitor`, or none has a type */
 	uint64_t cpu_mask; /* union of the netdev masks, else one bit per worker */
 
 	uint32_t app_count, port_count, arp_count, route_count;
@@ -178,7 +178,7 @@ int mos_config_load(struct mos_config *cfg, const char *path, char *err, size_t 
 
 /* The same for `len` bytes of text (no NUL needed); `name` stands for the file in messages. */
 int mos_config_parse(struct mos_config *cfg, const char *name, const char *text, size_t len,
-		     char *err, size_t err_len);
+                     char *err, size_t err_len);
 
 /* Print every key with unit, range, default and meaning, from the table the parser uses. */
 void mos_config_describe(FILE *out);

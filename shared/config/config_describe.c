@@ -3,7 +3,7 @@
 #include "shared/config/config_keys.h"
 
 #define RANGE_LEN 80
-#define COLUMNS	  4 /* the fifth, the meaning, is as long as it likes */
+#define COLUMNS   4 /* the fifth, the meaning, is as long as it likes */
 
 struct row {
 	const char *cell[COLUMNS];
@@ -63,7 +63,7 @@ static void print_tables(FILE *out)
 		const struct mos_config_block *block = &mos_config_blocks[id];
 
 		fprintf(out, "  %-17s  %-23s  up to %3u  %s\n", block->name, block->usage,
-			block->entry_max, block->meaning);
+		        block->entry_max, block->meaning);
 	}
 }
 

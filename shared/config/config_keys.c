@@ -4,9 +4,9 @@
 
 #include "shared/config/config_keys.h"
 
-#define YEAR_S	31536000
+#define YEAR_S  31536000
 #define HOUR_MS 3600000
-#define GIB	(1 << 30)
+#define GIB     (1 << 30)
 
 #define FIELD(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
 #define APP_KEY(key, field) \
@@ -14,7 +14,7 @@
 #define MOS_KEY(key, field) .name = key, .block = MOS_BLOCK_MOS, FIELD(struct mos_config, field)
 #define RANGE(low, high)    .min = low, .max = high
 /* One more value outside of the range. */
-#define OR(value, text)	    .flags = KEY_SPECIAL, .special = value, .special_meaning = text
+#define OR(value, text)     .flags = KEY_SPECIAL, .special = value, .special_meaning = text
 
 /* clang-format off */
 const struct mos_config_key mos_config_keys[] = {
@@ -98,7 +98,7 @@ const struct mos_config_key mos_config_keys[] = {
 const unsigned int mos_config_key_count = sizeof(mos_config_keys) / sizeof(mos_config_keys[0]);
 
 static_assert(sizeof(mos_config_keys) / sizeof(mos_config_keys[0]) <= MOS_CONFIG_KEY_MAX,
-	       "struct mos_config_parser has a line for each key");
+              "struct mos_config_parser has a line for each key");
 
 const struct mos_config_key *mos_config_key_find(enum mos_config_block_id block, const char *name)
 {
@@ -123,7 +123,7 @@ void mos_config_key_near(enum mos_config_block_id block, struct mos_config_near 
 static bool is_same(const struct mos_config_key *a, const struct mos_config_key *b)
 {
 	return a == b || (a->block == b->block && a->size != 0 && a->size == b->size &&
-			  a->offset == b->offset);
+	                  a->offset == b->offset);
 }
 
 int mos_config_key_read(struct mos_config_parser *p, const struct mos_config_key *key, void *base)
@@ -134,7 +134,7 @@ int mos_config_key_read(struct mos_config_parser *p, const struct mos_config_key
 	for (i = 0; i < mos_config_key_count; i++)
 		if (p->key_line[i] != 0 && is_same(key, &mos_config_keys[i]))
 			return mos_config_fail(p, p->line, "`%s` is already set at line %u",
-					       mos_config_keys[i].name, p->key_line[i]);
+			                       mos_config_keys[i].name, p->key_line[i]);
 	p->key_line[key - mos_config_keys] = p->line;
 
 	if (mos_config_scan_words(p) != 0)
@@ -145,7 +145,7 @@ int mos_config_key_read(struct mos_config_parser *p, const struct mos_config_key
 }
 
 void mos_config_key_defaults(struct mos_config_parser *p, enum mos_config_block_id block,
-			     void *base)
+                             void *base)
 {
 	const char *at = p->at, *end = p->end;
 	unsigned int i;
@@ -171,7 +171,7 @@ void mos_config_key_defaults(struct mos_config_parser *p, enum mos_config_block_
 }
 
 unsigned int mos_config_key_line(const struct mos_config_parser *p, enum mos_config_block_id block,
-				 const char *name)
+                                 const char *name)
 {
 	return p->key_line[mos_config_key_find(block, name) - mos_config_keys];
 }

@@ -16,8 +16,8 @@ enum mos_config_key_kind {
 
 enum {
 	KEY_POW2 = 1 << 0,
-	KEY_ROUND8 = 1 << 1,	  /* up */
-	KEY_SPECIAL = 1 << 2,	  /* one more value, outside of the range */
+	KEY_ROUND8 = 1 << 1,      /* up */
+	KEY_SPECIAL = 1 << 2,     /* one more value, outside of the range */
 	KEY_NAMES_PORTS = 1 << 3, /* read once netdev is known */
 };
 

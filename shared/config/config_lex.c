@@ -70,10 +70,10 @@ int mos_config_check_bytes(struct mos_config_parser *p)
 			return mos_config_fail(p, line, "NUL byte; is this a text file?");
 		if (((unsigned char)*c < ' ' && !is_space(*c)) || *c == 0x7f)
 			return mos_config_fail(p, line, "control character 0x%02x",
-					       (unsigned char)*c);
+			                       (unsigned char)*c);
 		if (c - start >= MOS_CONFIG_LINE_MAX)
 			return mos_config_fail(p, line, "line longer than %d bytes",
-					       MOS_CONFIG_LINE_MAX);
+			                       MOS_CONFIG_LINE_MAX);
 	}
 	return 0;
 }
@@ -144,7 +144,7 @@ static char *scan_word(struct mos_config_parser *p, char *out)
 			continue;
 		} else if (c == '{') {
 			mos_config_fail(p, p->line,
-					"unexpected `{`; put text with braces in quotes");
+			                "unexpected `{`; put text with braces in quotes");
 			return NULL;
 		}
 		*out++ = (char)c;
@@ -162,7 +162,7 @@ int mos_config_scan_words(struct mos_config_parser *p)
 			return 0;
 		if (w->count == MOS_CONFIG_ARG_MAX)
 			return mos_config_fail(p, p->line, "more than %d words",
-					       MOS_CONFIG_ARG_MAX);
+			                       MOS_CONFIG_ARG_MAX);
 		w->word[w->count] = out;
 		out = scan_word(p, out);
 		if (out == NULL)

@@ -45,7 +45,7 @@ struct mos_config_block {
 	enum mos_config_block_id parent;
 	unsigned int block_max; /* how many of them */
 	unsigned int entry_max; /* lines of a table, 0: the block holds keys */
-	const char *usage;	/* a table's line */
+	const char *usage;      /* a table's line */
 	const char *meaning;
 	bool names_ports;
 	int (*entry)(struct mos_config_parser *p); /* p->words to p->cfg */
@@ -107,13 +107,13 @@ int mos_config_key_read(struct mos_config_parser *p, const struct mos_config_key
 int mos_config_key_set(struct mos_config_parser *p, const struct mos_config_key *key, void *base);
 /* Set all defaults of a block and forget which of its keys were set. */
 void mos_config_key_defaults(struct mos_config_parser *p, enum mos_config_block_id block,
-			     void *base);
+                             void *base);
 unsigned int mos_config_key_line(const struct mos_config_parser *p, enum mos_config_block_id block,
-				 const char *name);
+                                 const char *name);
 
 /* config.c */
 int mos_config_later(struct mos_config_parser *p, const char *at, const struct mos_config_key *key,
-		     enum mos_config_block_id block);
+                     enum mos_config_block_id block);
 
 /* config_values.c */
 int mos_config_mask(struct mos_config_parser *p, const char *text, uint64_t *mask);

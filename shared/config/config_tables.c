@@ -10,7 +10,7 @@ static int fail_usage(struct mos_config_parser *p, enum mos_config_block_id id)
 	const struct mos_config_block *block = &mos_config_blocks[id];
 
 	return mos_config_fail(p, p->line, "a line of `%s` is `%s`; is a `}` missing above?",
-			       block->name, block->usage);
+	                       block->name, block->usage);
 }
 
 /* Read [digits_min, digits_max] hex digits. Returns what follows them or NULL. */
@@ -132,7 +132,7 @@ int mos_config_port_ref(struct mos_config_parser *p, const char *name)
 		mos_config_near_try(&near, cfg->port[i].name);
 	if (near.best != NULL)
 		return mos_config_fail(p, p->line, "unknown port `%.64s`; did you mean `%s`?", name,
-				       near.best);
+		                       near.best);
 	return mos_config_fail(p, p->line, "unknown port `%.64s`; netdev does not have it", name);
 }
 
@@ -160,7 +160,7 @@ int mos_config_netdev_entry(struct mos_config_parser *p)
 
 /* <ip>[/<prefix>]; a plain address is a single host. */
 static int read_prefix(struct mos_config_parser *p, const char *word, uint32_t *addr_be,
-		       uint8_t *prefix)
+                       uint8_t *prefix)
 {
 	size_t len = strcspn(word, "/");
 	char text[INET_ADDRSTRLEN];
@@ -261,11 +261,11 @@ int mos_config_forward_entry(struct mos_config_parser *p)
 		end = &cfg->port[port[i]];
 		if (end->peer >= 0)
 			return mos_config_fail(p, p->line, "port `%s` already has the pair `%s`",
-					       end->name, cfg->port[end->peer].name);
+			                       end->name, cfg->port[end->peer].name);
 	}
 	if (port[0] == port[1])
 		return mos_config_fail(p, p->line, "a pair needs two ports, `%s` is one",
-				       cfg->port[port[0]].name);
+		                       cfg->port[port[0]].name);
 	cfg->port[port[0]].peer = port[1];
 	cfg->port[port[1]].peer = port[0];
 	return 0;

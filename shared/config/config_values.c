@@ -25,10 +25,10 @@ void mos_config_key_range(const struct mos_config_key *key, char *text, size_t l
 	case KEY_INT:
 		if ((key->flags & KEY_SPECIAL) != 0)
 			n = snprintf(text, len, "%" PRId32 " (%s) or ", key->special,
-				     key->special_meaning);
+			             key->special_meaning);
 		assert(n >= 0 && (size_t)n < len);
 		snprintf(text + n, len - (size_t)n, "%" PRId32 "..%" PRId32 "%s", key->min,
-			 key->max, (key->flags & KEY_POW2) != 0 ? ", power of two" : "");
+		         key->max, (key->flags & KEY_POW2) != 0 ? ", power of two" : "");
 		break;
 	case KEY_MASK: snprintf(text, len, "1..0x%" PRIx64, UINT64_MAX); break;
 	case KEY_PATH: snprintf(text, len, "0..%zu bytes", key->size - 1); break;
@@ -70,7 +70,7 @@ int mos_config_mask(struct mos_config_parser *p, const char *text, uint64_t *mas
 }
 
 static int set_int(struct mos_config_parser *p, const struct mos_config_key *key, const char *word,
-		   int32_t *field)
+                   int32_t *field)
 {
 	char range[80];
 	int64_t value = 0;
@@ -88,7 +88,7 @@ static int set_int(struct mos_config_parser *p, const struct mos_config_key *key
 }
 
 static int set_bool(struct mos_config_parser *p, const struct mos_config_key *key, const char *word,
-		    bool *field)
+                    bool *field)
 {
 	int64_t value = 0;
 
@@ -101,7 +101,7 @@ static int set_bool(struct mos_config_parser *p, const struct mos_config_key *ke
 }
 
 static int set_choice(struct mos_config_parser *p, const struct mos_config_key *key,
-		      const char *word, void *field)
+                      const char *word, void *field)
 {
 	size_t len = strlen(word);
 	const char *choice = key->range;
@@ -115,7 +115,7 @@ static int set_choice(struct mos_config_parser *p, const struct mos_config_key *
 		choice += choice_len;
 		if (*choice++ == '\0')
 			return mos_config_fail(p, p->line, "`%s` is %s, not `%.40s`", key->name,
-					       key->range, word);
+			                       key->range, word);
 		value++;
 	}
 	assert(key->size == sizeof(value));
@@ -124,17 +124,17 @@ static int set_choice(struct mos_config_parser *p, const struct mos_config_key *
 }
 
 static int set_text(struct mos_config_parser *p, const struct mos_config_key *key, const char *word,
-		    char *field)
+                    char *field)
 {
 	if (strlen(word) >= key->size)
 		return mos_config_fail(p, p->line, "`%s` is longer than %zu bytes", key->name,
-				       key->size - 1);
+		                       key->size - 1);
 	strcpy(field, word);
 	return 0;
 }
 
 static int set_prefix(struct mos_config_parser *p, const struct mos_config_key *key,
-		      const char *word, char *field)
+                      const char *word, char *field)
 {
 	const char *c;
 
@@ -142,7 +142,7 @@ static int set_prefix(struct mos_config_parser *p, const struct mos_config_key *
 		;
 	if (*c != '\0' || c == word)
 		return mos_config_fail(p, p->line, "`%s` takes letters, digits, _ and - only",
-				       key->name);
+		                       key->name);
 	return set_text(p, key, word, field);
 }
 
@@ -157,7 +157,7 @@ int mos_config_key_set(struct mos_config_parser *p, const struct mos_config_key 
 		return mos_config_fail(p, p->line, "`%s` has no value", key->name);
 	if (w->count > 1)
 		return mos_config_fail(p, p->line, "stray `%.40s` after the value of `%s`",
-				       w->word[1], key->name);
+		                       w->word[1], key->name);
 	switch (key->kind) {
 	case KEY_BOOL: return set_bool(p, key, w->word[0], field);
 	case KEY_INT: return set_int(p, key, w->word[0], field);
@@ -253,7 +253,7 @@ int mos_config_set_fail_policy(struct mos_config_parser *p, void *base)
 			return -EINVAL;
 		if (hold_ms < 1 || hold_ms > HOLD_MS_MAX)
 			return mos_config_fail(p, p->line, "`hold` is out of range: 1..%d ms",
-					       HOLD_MS_MAX);
+			                       HOLD_MS_MAX);
 		policy = w->word[2];
 	} else {
 		policy = w->count == 1 ? w->word[0] : "";
@@ -264,7 +264,7 @@ int mos_config_set_fail_policy(struct mos_config_parser *p, void *base)
 		cfg->fail_policy = MOS_CONFIG_FAIL_CLOSED;
 	else
 		return mos_config_fail(p, p->line,
-				       "`fail_policy` is open, closed, or hold <ms> open|closed");
+		                       "`fail_policy` is open, closed, or hold <ms> open|closed");
 	cfg->fail_hold_ms = (int32_t)hold_ms;
 	return 0;
 }

@@ -51,7 +51,7 @@ void test_config_expect(const char *text, size_t len, const char *message)
 
 	ck_assert_msg(rc == -EINVAL, "accepted, expected %s\nin\n%s", message, text);
 	ck_assert_msg(strcmp(test_config_err, message) == 0, "%s\nexpected\n%s\nin\n%s",
-		      test_config_err, message, text);
+	              test_config_err, message, text);
 	ck_assert(is_zeroed(&cfg));
 }
 
@@ -126,31 +126,31 @@ START_TEST(every_number_is_read_and_its_limits_hold)
 		const char *range;
 	} rows[] = {
 		{"nb_mem_channels", FIELD(nb_mem_channels), "0", "32", "-1", "33", 0, 32,
-		 "0 (detected) or 1..32"},
+	         "0 (detected) or 1..32"},
 		{"max_concurrency", FIELD(max_concurrency), "2", "0x4000000", "1", "67108865", 2,
-		 67108864, "2..67108864"},
+	         67108864, "2..67108864"},
 		{"rmem_size", FIELD(rmem_size), "1", "1073741824", "0", "1073741825", 1, 1073741824,
-		 "1..1073741824"},
+	         "1..1073741824"},
 		{"wmem_size", FIELD(wmem_size), "1", "1073741824", "0", "1073741825", 1, 1073741824,
-		 "1..1073741824"},
+	         "1..1073741824"},
 		{"tcp_tw_interval", FIELD(tcp_tw_interval), "0", "31536000", "-1", "31536001", 0,
-		 31536000, "0..31536000"},
+	         31536000, "0..31536000"},
 		{"tcp_timeout", FIELD(tcp_timeout), "-1", "31536000", "0", "31536001", -1, 31536000,
-		 "-1 (never) or 1..31536000"},
+	         "-1 (never) or 1..31536000"},
 		{"workers", FIELD(workers), "1", "32", "0", "33", 1, 32, "1..32"},
 		{"flow_area", FIELD(flow_area), "0", "4096", "-1", "4097", 0, 4096, "0..4096"},
 		{"stall_kill", FIELD(stall_kill_ms), "0", "3600000", "-1", "3600001", 0, 3600000,
-		 "0 (never) or 1..3600000"},
+	         "0 (never) or 1..3600000"},
 		{"ring_size", FIELD(ring_size), "256", "65536", "128", "131072", 256, 65536,
-		 "256..65536, power of two"},
+	         "256..65536, power of two"},
 		{"ring_size", FIELD(ring_size), "0x200", "32768", "257", "65535", 512, 32768,
-		 "256..65536, power of two"},
+	         "256..65536, power of two"},
 		{"mbufs", FIELD(mbufs), "0", "4194304", "2047", "4194305", 0, 4194304,
-		 "0 (computed) or 2048..4194304"},
+	         "0 (computed) or 2048..4194304"},
 		{"mbuf_size", FIELD(mbuf_size), "02000", "16384", "1023", "16385", 1024, 16384,
-		 "1024..16384"},
+	         "1024..16384"},
 		{"io_cpu", FIELD(io_cpu), "-1", "1023", "-2", "1024", -1, 1023,
-		 "-1 (any) or 0..1023"},
+	         "-1 (any) or 0..1023"},
 	};
 	char line[100], message[200];
 	size_t i, j;
@@ -172,7 +172,7 @@ START_TEST(every_number_is_read_and_its_limits_hold)
 		for (j = 0; j < 2; j++) {
 			snprintf(line, sizeof(line), "mos {\n\n %s = %s\n}", rows[i].key, bad[j]);
 			snprintf(message, sizeof(message), "mos.conf:3: `%s` is out of range: %s",
-				 rows[i].key, rows[i].range);
+			         rows[i].key, rows[i].range);
 			expect_error(line, message);
 		}
 	}
@@ -182,8 +182,8 @@ END_TEST
 START_TEST(every_flag_choice_and_text_is_read)
 {
 	load_with("forward = 0\nno_ring_buffers = 1\nipv6 = 1\nmos_log = logs/\nprefix = A-z_09\n"
-		  "idle = poll\nclock = packet\nend_of_file = stop\ntcp_checksum = trust\n"
-		  "port = what ever\nflow_area = 17\nstat_print = eth1\n");
+	          "idle = poll\nclock = packet\nend_of_file = stop\ntcp_checksum = trust\n"
+	          "port = what ever\nflow_area = 17\nstat_print = eth1\n");
 	ck_assert(!cfg.forward && cfg.no_ring_buffers && cfg.ipv6);
 	ck_assert_str_eq(cfg.mos_log, "logs/");
 	ck_assert_str_eq(cfg.prefix, "A-z_09");
@@ -195,8 +195,8 @@ START_TEST(every_flag_choice_and_text_is_read)
 	ck_assert_uint_eq(cfg.stat_print, 2);
 
 	load_with("forward = 1\nno_ring_buffers = 0\nipv6 = 0\nidle = sleep\nclock = wall\n"
-		  "end_of_file = run\ntcp_checksum = verify\nmos_log = \"a # b {c}\"\n"
-		  "stat_print = eth0 eth1");
+	          "end_of_file = run\ntcp_checksum = verify\nmos_log = \"a # b {c}\"\n"
+	          "stat_print = eth0 eth1");
 	ck_assert(cfg.forward && !cfg.no_ring_buffers && !cfg.ipv6);
 	ck_assert_int_eq(cfg.idle, MOS_CONFIG_IDLE_SLEEP);
 	ck_assert_int_eq(cfg.clock, MOS_CONFIG_CLOCK_WALL);
@@ -320,16 +320,16 @@ START_TEST(workers_default_to_the_cores_of_netdev)
 	load("mos { workers = 2\n netdev { a 0x1ffffffff } }");
 	ck_assert_int_eq(cfg.workers, 2);
 	expect_error("mos {\n\n netdev { a 0x1ffffffff } }",
-		     "mos.conf:3: the masks name 33 CPUs; `workers` can be 32");
+	             "mos.conf:3: the masks name 33 CPUs; `workers` can be 32");
 }
 END_TEST
 
 START_TEST(tables_are_read)
 {
 	load_with(" arp_table {\n  10.1.2.3/24 00:11:22:aa:BB:ff\n  10.1.2.3 1:2:3:4:5:6\n"
-		  "  0.0.0.0/0 ff:ff:ff:ff:ff:ff\n  1.2.3.4/1 0:0:0:0:0:0\n }\n"
-		  " route_table {\n  192.168.77.1/0x10 eth1\n  0.0.0.0/0 eth0\n }\n"
-		  " nic_forward_table { eth1 eth0 }\n");
+	          "  0.0.0.0/0 ff:ff:ff:ff:ff:ff\n  1.2.3.4/1 0:0:0:0:0:0\n }\n"
+	          " route_table {\n  192.168.77.1/0x10 eth1\n  0.0.0.0/0 eth0\n }\n"
+	          " nic_forward_table { eth1 eth0 }\n");
 	ck_assert_uint_eq(cfg.arp_count, 4);
 	ck_assert_uint_eq(ntohl(cfg.arp[0].addr_be), 0x0a010200);
 	ck_assert_uint_eq(cfg.arp[0].prefix, 24);
@@ -406,10 +406,10 @@ START_TEST(message_stays_one_clean_line)
 	char err[24];
 
 	ck_assert_int_eq(mos_config_parse(&cfg, "a\nb", text, strlen(text), test_config_err,
-					  sizeof(test_config_err)),
-			 -EINVAL);
+	                                  sizeof(test_config_err)),
+	                 -EINVAL);
 	ck_assert_str_eq(test_config_err,
-			 "a?b:2: `a?b`: a port has letters, digits, _ . and - in its name");
+	                 "a?b:2: `a?b`: a port has letters, digits, _ . and - in its name");
 	ck_assert_int_eq(mos_config_parse(&cfg, "mos.conf", "x", 1, err, sizeof(err)), -EINVAL);
 	ck_assert_str_eq(err, "mos.conf:1: expected `=");
 	ck_assert_int_eq(mos_config_parse(&cfg, "mos.conf", "x", 1, err, 5), -EINVAL);

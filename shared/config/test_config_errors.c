@@ -20,14 +20,14 @@ static void expect_error(const char *text, const char *message)
 	test_config_expect(text, strlen(text), message);
 }
 
-#define GOOD		  TEST_CONFIG_GOOD
-#define IN_MOS(lines)	  "mos {\n" lines "\n netdev {\n eth0 1\n eth1 1\n eth2 1\n }\n}\n"
-#define IN_APP(lines)	  "application {\n" lines "\n}\n" GOOD
+#define GOOD              TEST_CONFIG_GOOD
+#define IN_MOS(lines)     "mos {\n" lines "\n netdev {\n eth0 1\n eth1 1\n eth2 1\n }\n}\n"
+#define IN_APP(lines)     "application {\n" lines "\n}\n" GOOD
 #define IN_NETDEV(lines)  "mos {\n netdev {\n" lines "\n }\n}\n"
 #define IN_TABLE(n, line) IN_MOS(" " n " {\n" line "\n }")
-#define TEN(x)		  x x x x x x x x x x
-#define LONG_58		  "abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd"
-#define LONG_64		  LONG_58 "efabcd"
+#define TEN(x)            x x x x x x x x x x
+#define LONG_58           "abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd"
+#define LONG_64           LONG_58 "efabcd"
 
 static const struct {
 	const char *text, *message;
@@ -43,7 +43,7 @@ static const struct {
 	{GOOD GOOD, "mos.conf:7: block `mos` was already given at line 1"},
 	{IN_MOS("netdev { }"), "mos.conf:3: block `netdev` was already given at line 2"},
 	{IN_MOS("arp_table {\n}\narp_table { }"),
-	 "mos.conf:4: block `arp_table` was already given at line 2"},
+         "mos.conf:4: block `arp_table` was already given at line 2"},
 	{GOOD "application", "mos.conf:7: expected `=` or `{` after `application`"},
 	{"mos\nnetdev", "mos.conf:1: expected `=` or `{` after `mos`"},
 	{IN_MOS("forward"), "mos.conf:2: expected `=` or `{` after `forward`"},
@@ -65,24 +65,24 @@ static const struct {
 	/* names */
 	{IN_MOS("foo = 1"), "mos.conf:2: unknown key `foo`"},
 	{IN_MOS("\ntcp_timeuot = 1"),
-	 "mos.conf:3: unknown key `tcp_timeuot`; did you mean `tcp_timeout`?"},
+         "mos.conf:3: unknown key `tcp_timeuot`; did you mean `tcp_timeout`?"},
 	{IN_MOS("tcp_timeot = 1"),
-	 "mos.conf:2: unknown key `tcp_timeot`; did you mean `tcp_timeout`?"},
+         "mos.conf:2: unknown key `tcp_timeot`; did you mean `tcp_timeout`?"},
 	{IN_MOS("Forward = 1"), "mos.conf:2: unknown key `Forward`; did you mean `forward`?"},
 	{IN_MOS("arptable {\n}"),
-	 "mos.conf:2: unknown block `arptable`; did you mean `arp_table`?"},
+         "mos.conf:2: unknown block `arptable`; did you mean `arp_table`?"},
 	{"mso {\n}", "mos.conf:1: unknown block `mso`; did you mean `mos`?"},
 	{IN_MOS("run = x"), "mos.conf:2: key `run` belongs inside `application`"},
 	{"forward = 1\n" GOOD, "mos.conf:1: key `forward` belongs inside `mos`"},
 	{"netdev {\n}\n" GOOD, "mos.conf:1: block `netdev` belongs inside `mos`"},
 	{IN_MOS("application {\n}"), "mos.conf:2: block `application` stands outside of others; "
-				     "is a `}` missing above?"},
+                                     "is a `}` missing above?"},
 	{IN_MOS("mos { }"),
-	 "mos.conf:2: block `mos` stands outside of others; is a `}` missing above?"},
+         "mos.conf:2: block `mos` stands outside of others; is a `}` missing above?"},
 	{IN_MOS("arp_table = 1"), "mos.conf:2: `arp_table` is a block: `{` instead of `=`"},
 	{IN_MOS("forward {\n}"), "mos.conf:2: `forward` is a key: `=` instead of `{`"},
 	{IN_MOS(LONG_64 " = 1"),
-	 "mos.conf:2: unknown word `abcdefabcdefabcdefabcdefabcdefabcdefabcd...`"},
+         "mos.conf:2: unknown word `abcdefabcdefabcdefabcdefabcdefabcdefabcd...`"},
 	/* values */
 	{IN_MOS("forward ="), "mos.conf:2: `forward` has no value"},
 	{IN_MOS("forward = # 1"), "mos.conf:2: `forward` has no value"},
@@ -99,13 +99,13 @@ static const struct {
 	{IN_MOS("rmem_size = --1"), "mos.conf:2: `--1` is not a number"},
 	{IN_MOS("rmem_size = ''"), "mos.conf:2: `` is not a number"},
 	{IN_MOS("rmem_size = 18446744073709551616"),
-	 "mos.conf:2: number `18446744073709551616` is too big"},
+         "mos.conf:2: number `18446744073709551616` is too big"},
 	{IN_MOS("rmem_size = 9223372036854775808"),
-	 "mos.conf:2: number `9223372036854775808` is too big"},
+         "mos.conf:2: number `9223372036854775808` is too big"},
 	{IN_MOS("rmem_size = -18446744073709551615"),
-	 "mos.conf:2: number `-18446744073709551615` is too big"},
+         "mos.conf:2: number `-18446744073709551615` is too big"},
 	{IN_MOS("rmem_size = 4294967297"),
-	 "mos.conf:2: `rmem_size` is out of range: 1..1073741824"},
+         "mos.conf:2: `rmem_size` is out of range: 1..1073741824"},
 	{IN_MOS("idle = Poll"), "mos.conf:2: `idle` is sleep|poll, not `Poll`"},
 	{IN_MOS("idle = pol"), "mos.conf:2: `idle` is sleep|poll, not `pol`"},
 	{IN_MOS("idle = sleep|poll"), "mos.conf:2: `idle` is sleep|poll, not `sleep|poll`"},
@@ -115,28 +115,28 @@ static const struct {
 	{IN_MOS("prefix = " TEN("abc") "ab"), "mos.conf:2: `prefix` is longer than 31 bytes"},
 	{IN_MOS("mos_log = a b"), "mos.conf:2: stray `b` after the value of `mos_log`"},
 	{IN_MOS("mos_log = " LONG_64 LONG_64 LONG_64 LONG_64),
-	 "mos.conf:2: `mos_log` is longer than 255 bytes"},
+         "mos.conf:2: `mos_log` is longer than 255 bytes"},
 	{IN_MOS("fail_policy ="),
-	 "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
+         "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
 	{IN_MOS("fail_policy = opened"),
-	 "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
+         "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
 	{IN_MOS("fail_policy = hold 5"),
-	 "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
+         "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
 	{IN_MOS("fail_policy = hold 5 hold"),
-	 "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
+         "mos.conf:2: `fail_policy` is open, closed, or hold <ms> open|closed"},
 	{IN_MOS("fail_policy = hold 0 open"), "mos.conf:2: `hold` is out of range: 1..3600000 ms"},
 	{IN_MOS("fail_policy = hold 3600001 open"),
-	 "mos.conf:2: `hold` is out of range: 1..3600000 ms"},
+         "mos.conf:2: `hold` is out of range: 1..3600000 ms"},
 	{IN_MOS("fail_policy = hold 1s open"), "mos.conf:2: `1s` is not a number"},
 	{IN_MOS("multiprocess ="), "mos.conf:2: `multiprocess` is `[core] [master|slave]`"},
 	{IN_MOS("multiprocess = x"), "mos.conf:2: `multiprocess` is `[core] [master|slave]`"},
 	{IN_MOS("multiprocess = 0 master x"),
-	 "mos.conf:2: `multiprocess` is `[core] [master|slave]`"},
+         "mos.conf:2: `multiprocess` is `[core] [master|slave]`"},
 	{IN_MOS("multiprocess = -1"), "mos.conf:2: `multiprocess` is `[core] [master|slave]`"},
 	{IN_MOS("stat_print = eth0 dpdk7"),
-	 "mos.conf:2: unknown port `dpdk7`; netdev does not have it"},
+         "mos.conf:2: unknown port `dpdk7`; netdev does not have it"},
 	{IN_MOS("stat_print = eth0\nstat_print = eth0"),
-	 "mos.conf:3: `stat_print` is already set at line 2"},
+         "mos.conf:3: `stat_print` is already set at line 2"},
 	/* application */
 	{"\napplication {\n}\n" GOOD, "mos.conf:2: `application` has no `run`"},
 	{IN_APP("run = a") IN_APP("type = end"), "mos.conf:10: `application` has no `run`"},
@@ -148,93 +148,93 @@ static const struct {
 	{IN_APP("cpu_mask = 0"), "mos.conf:2: CPU mask 0 names no CPU"},
 	{IN_APP("cpu_mask = -1"), "mos.conf:2: `-1` is not a CPU mask"},
 	{IN_APP("core_mask = 0x10000000000000000"),
-	 "mos.conf:2: CPU mask `0x10000000000000000` has more than 64 bits"},
+         "mos.conf:2: CPU mask `0x10000000000000000` has more than 64 bits"},
 	{IN_APP("cpu_mask = 1\ncore_mask = 1"), "mos.conf:3: `cpu_mask` is already set at line 2"},
 	{IN_APP("ip_forward = 3"), "mos.conf:2: `ip_forward` is out of range: 0|1"},
 	{TEN("application { run = x }\n") "application { run = y }\n" GOOD,
-	 "mos.conf:11: more than 10 `application` blocks"},
+         "mos.conf:11: more than 10 `application` blocks"},
 	/* netdev */
 	{IN_NETDEV("eth0 0"), "mos.conf:3: CPU mask 0 names no CPU"},
 	{IN_NETDEV("eth0 all"), "mos.conf:3: `all` is not a CPU mask"},
 	{IN_NETDEV("eth0 1 2"),
-	 "mos.conf:3: a line of `netdev` is `<port> [cpu mask]`; is a `}` missing above?"},
+         "mos.conf:3: a line of `netdev` is `<port> [cpu mask]`; is a `}` missing above?"},
 	{"mos { netdev { eth0 1 eth1 1 } }",
-	 "mos.conf:1: a line of `netdev` is `<port> [cpu mask]`; is a `}` missing above?"},
+         "mos.conf:1: a line of `netdev` is `<port> [cpu mask]`; is a `}` missing above?"},
 	{IN_NETDEV("eth0 1\neth1\neth0 2"), "mos.conf:5: port `eth0` is given twice"},
 	{IN_NETDEV("03:00.0\n0000:03:00.0,a=b"), "mos.conf:4: port `0000:03:00.0` is given twice"},
 	{IN_NETDEV("net_pcap0,rx_pcap=a\nnet_pcap0,rx_pcap=b"),
-	 "mos.conf:4: port `net_pcap0` is given twice"},
+         "mos.conf:4: port `net_pcap0` is given twice"},
 	{IN_NETDEV("eth0:1"), "mos.conf:3: `eth0:1`: no PCI address like 0000:03:00.0"},
 	{IN_NETDEV("03:20.0"), "mos.conf:3: `03:20.0`: no PCI address like 0000:03:00.0"},
 	{IN_NETDEV("03:00.8"), "mos.conf:3: `03:00.8`: no PCI address like 0000:03:00.0"},
 	{IN_NETDEV("03:00.00"), "mos.conf:3: `03:00.00`: no PCI address like 0000:03:00.0"},
 	{IN_NETDEV("003:00.0"), "mos.conf:3: `003:00.0`: no PCI address like 0000:03:00.0"},
 	{IN_NETDEV("123456789:03:00.0"),
-	 "mos.conf:3: `123456789:03:00.0`: no PCI address like 0000:03:00.0"},
+         "mos.conf:3: `123456789:03:00.0`: no PCI address like 0000:03:00.0"},
 	{IN_NETDEV("eth0/1"),
-	 "mos.conf:3: `eth0/1`: a port has letters, digits, _ . and - in its name"},
+         "mos.conf:3: `eth0/1`: a port has letters, digits, _ . and - in its name"},
 	{IN_NETDEV("-eth0"),
-	 "mos.conf:3: `-eth0`: a port has letters, digits, _ . and - in its name"},
+         "mos.conf:3: `-eth0`: a port has letters, digits, _ . and - in its name"},
 	{IN_NETDEV("''"), "mos.conf:3: ``: a port has letters, digits, _ . and - in its name"},
 	{IN_NETDEV("eth0,a=b"),
-	 "mos.conf:3: `eth0,a=b`: only a PCI address or a vdev (net_...) takes arguments"},
+         "mos.conf:3: `eth0,a=b`: only a PCI address or a vdev (net_...) takes arguments"},
 	{IN_NETDEV("abcdefghijklmnop"),
-	 "mos.conf:3: `abcdefghijklmnop`: interface name longer than 15 bytes"},
+         "mos.conf:3: `abcdefghijklmnop`: interface name longer than 15 bytes"},
 	{IN_NETDEV("net_" TEN("abcdef")),
-	 "mos.conf:3: `net_" TEN("abcdef") "`: port name longer than 63 bytes"},
+         "mos.conf:3: `net_" TEN("abcdef") "`: port name longer than 63 bytes"},
 	{IN_NETDEV("net_a," LONG_64 LONG_64 LONG_64 LONG_64 LONG_64 LONG_64 LONG_64 LONG_64),
-	 "mos.conf:3: `net_a," LONG_58 "`: device arguments longer than 511 bytes"},
+         "mos.conf:3: `net_a," LONG_58 "`: device arguments longer than 511 bytes"},
 	/* tables */
 	{IN_TABLE("arp_table", "10.0.0.1/24"),
-	 "mos.conf:3: a line of `arp_table` is `<ip>[/<prefix>] <mac>`; is a `}` missing above?"},
+         "mos.conf:3: a line of `arp_table` is `<ip>[/<prefix>] <mac>`; is a `}` missing above?"},
 	{IN_TABLE("arp_table", "10.0.0.1/33 1:2:3:4:5:6"),
-	 "mos.conf:3: `10.0.0.1/33`: the prefix is 0..32 bits"},
+         "mos.conf:3: `10.0.0.1/33`: the prefix is 0..32 bits"},
 	{IN_TABLE("arp_table", "10.0.0.1/ 1:2:3:4:5:6"),
-	 "mos.conf:3: `10.0.0.1/`: the prefix is 0..32 bits"},
+         "mos.conf:3: `10.0.0.1/`: the prefix is 0..32 bits"},
 	{IN_TABLE("arp_table", "10.0.0.1/-1 1:2:3:4:5:6"),
-	 "mos.conf:3: `10.0.0.1/-1`: the prefix is 0..32 bits"},
+         "mos.conf:3: `10.0.0.1/-1`: the prefix is 0..32 bits"},
 	{IN_TABLE("arp_table", "10.0.0/8 1:2:3:4:5:6"),
-	 "mos.conf:3: `10.0.0` is not an IPv4 address"},
+         "mos.conf:3: `10.0.0` is not an IPv4 address"},
 	{IN_TABLE("arp_table", "10.0.0.256 1:2:3:4:5:6"),
-	 "mos.conf:3: `10.0.0.256` is not an IPv4 address"},
+         "mos.conf:3: `10.0.0.256` is not an IPv4 address"},
 	{IN_TABLE("arp_table", "fe80::1 1:2:3:4:5:6"),
-	 "mos.conf:3: `fe80::1` is not an IPv4 address"},
+         "mos.conf:3: `fe80::1` is not an IPv4 address"},
 	{IN_TABLE("arp_table", "2001:db8::1111:2222 1:2:3:4:5:6"),
-	 "mos.conf:3: `2001:db8::1111:2222` is not an IPv4 address"},
+         "mos.conf:3: `2001:db8::1111:2222` is not an IPv4 address"},
 	{IN_TABLE("arp_table", "10.0.0.1 1:2:3:4:5"),
-	 "mos.conf:3: `1:2:3:4:5` is not a MAC address"},
+         "mos.conf:3: `1:2:3:4:5` is not a MAC address"},
 	{IN_TABLE("arp_table", "10.0.0.1 1:2:3:4:5:6:7"),
-	 "mos.conf:3: `1:2:3:4:5:6:7` is not a MAC address"},
+         "mos.conf:3: `1:2:3:4:5:6:7` is not a MAC address"},
 	{IN_TABLE("arp_table", "10.0.0.1 1:2:3:4:5:678"),
-	 "mos.conf:3: `1:2:3:4:5:678` is not a MAC address"},
+         "mos.conf:3: `1:2:3:4:5:678` is not a MAC address"},
 	{IN_TABLE("arp_table", "10.0.0.1 1:2:3:4::6"),
-	 "mos.conf:3: `1:2:3:4::6` is not a MAC address"},
+         "mos.conf:3: `1:2:3:4::6` is not a MAC address"},
 	{IN_TABLE("arp_table", "10.0.0.1 1:2:3:4:5:g"),
-	 "mos.conf:3: `1:2:3:4:5:g` is not a MAC address"},
+         "mos.conf:3: `1:2:3:4:5:g` is not a MAC address"},
 	{IN_TABLE("arp_table", "10.0.0.1/8 1:2:3:4:5:6\n10.9.9.9/8 1:2:3:4:5:7"),
-	 "mos.conf:4: `10.9.9.9/8` is given twice"},
+         "mos.conf:4: `10.9.9.9/8` is given twice"},
 	{IN_TABLE("route_table", "10.0.0.0/8"),
-	 "mos.conf:3: a line of `route_table` is "
-	 "`<ip>[/<prefix>] <port>`; is a `}` missing above?"},
+         "mos.conf:3: a line of `route_table` is "
+         "`<ip>[/<prefix>] <port>`; is a `}` missing above?"},
 	{IN_TABLE("route_table", "10.0.0.0/8 eht0"),
-	 "mos.conf:3: unknown port `eht0`; did you mean `eth0`?"},
+         "mos.conf:3: unknown port `eht0`; did you mean `eth0`?"},
 	{IN_TABLE("route_table", "default eth0"), "mos.conf:3: `default` is not an IPv4 address"},
 	{IN_TABLE("route_table", "10.0.0.0/8 eth0\n10.0.0.1/8 eth1"),
-	 "mos.conf:4: `10.0.0.1/8` is given twice"},
+         "mos.conf:4: `10.0.0.1/8` is given twice"},
 	{IN_TABLE("nic_forward_table", "eth0"), "mos.conf:3: a line of `nic_forward_table` is "
-						"`<port> <port>`; is a `}` missing above?"},
+                                                "`<port> <port>`; is a `}` missing above?"},
 	{IN_TABLE("nic_forward_table", "eth0 eth1 eth2"),
-	 "mos.conf:3: a line of `nic_forward_table` is `<port> <port>`; is a `}` missing above?"},
+         "mos.conf:3: a line of `nic_forward_table` is `<port> <port>`; is a `}` missing above?"},
 	{IN_TABLE("nic_forward_table", "eth0 veth"),
-	 "mos.conf:3: unknown port `veth`; did you mean `eth0`?"},
+         "mos.conf:3: unknown port `veth`; did you mean `eth0`?"},
 	{IN_TABLE("nic_forward_table", "eth0 a!"),
-	 "mos.conf:3: unknown port `a!`; netdev does not have it"},
+         "mos.conf:3: unknown port `a!`; netdev does not have it"},
 	{IN_TABLE("nic_forward_table", "eth0 eth0"),
-	 "mos.conf:3: a pair needs two ports, `eth0` is one"},
+         "mos.conf:3: a pair needs two ports, `eth0` is one"},
 	{IN_TABLE("nic_forward_table", "eth0 eth1\neth2 eth1"),
-	 "mos.conf:4: port `eth1` already has the pair `eth0`"},
+         "mos.conf:4: port `eth1` already has the pair `eth0`"},
 	{IN_TABLE("nic_forward_table", "eth0 eth1\neth1 eth0"),
-	 "mos.conf:4: port `eth1` already has the pair `eth0`"},
+         "mos.conf:4: port `eth1` already has the pair `eth0`"},
 };
 
 START_TEST(error_names_file_line_and_cause)
@@ -244,7 +244,7 @@ START_TEST(error_names_file_line_and_cause)
 END_TEST
 
 static void expect_limit(const char *head, const char *entry, int count, const char *tail,
-			 const char *message)
+                         const char *message)
 {
 	static char text[1 << 16];
 	int i, n;
@@ -266,17 +266,17 @@ START_TEST(tables_hold_their_limit_and_no_more)
 	expect_limit("mos { netdev {\n", "eth%d\n", 16, "} }", NULL);
 	ck_assert_uint_eq(cfg.port_count, 16);
 	expect_limit("mos { netdev {\n", "eth%d\n", 17, "} }",
-		     "mos.conf:18: more than 16 lines in `netdev`");
+	             "mos.conf:18: more than 16 lines in `netdev`");
 	expect_limit("mos { arp_table {\n", "10.0.0.%d 1:2:3:4:5:%x\n", 128, netdev, NULL);
 	ck_assert_uint_eq(cfg.arp_count, 128);
 	expect_limit("mos { arp_table {\n", "10.0.0.%d 1:2:3:4:5:%x\n", 129, netdev,
-		     "mos.conf:130: more than 128 lines in `arp_table`");
+	             "mos.conf:130: more than 128 lines in `arp_table`");
 	expect_limit("mos { route_table {\n", "10.0.0.%d eth0\n", 128, netdev, NULL);
 	ck_assert_uint_eq(cfg.route_count, 128);
 	expect_limit("mos { route_table {\n", "10.0.0.%d eth0\n", 129, netdev,
-		     "mos.conf:130: more than 128 lines in `route_table`");
+	             "mos.conf:130: more than 128 lines in `route_table`");
 	expect_limit("mos { nic_forward_table {\n", "a%d b%d\n", 17, netdev,
-		     "mos.conf:18: more than 16 lines in `nic_forward_table`");
+	             "mos.conf:18: more than 16 lines in `nic_forward_table`");
 	expect_limit("", "application { run = a%d }\n", 10, "mos { netdev { eth0 } }", NULL);
 	ck_assert_uint_eq(cfg.app_count, 10);
 	ck_assert_str_eq(mos_config_app_arg(&cfg.app[9], 0), "a9");
@@ -369,7 +369,7 @@ TCase *test_config_errors(void)
 	TCase *tc = tcase_create("errors");
 
 	tcase_add_loop_test(tc, error_names_file_line_and_cause, 0,
-			    (int)(sizeof(errors) / sizeof(errors[0])));
+	                    (int)(sizeof(errors) / sizeof(errors[0])));
 	tcase_add_test(tc, tables_hold_their_limit_and_no_more);
 	tcase_add_test(tc, fullest_file_loads);
 	tcase_add_test(tc, run_takes_twenty_words_and_a_full_line);

@@ -11,7 +11,7 @@
 
 #include "shared/config/test_config.h"
 
-#define ROUNDS	  2000
+#define ROUNDS    2000
 #define ITEMS_MAX 64
 
 static uint64_t seed;
@@ -77,7 +77,7 @@ static void put_word(const char *word)
 static void end_line(void)
 {
 	static const char *const ends[] = {"\n", " # {comment}\n", "\r\n", "\t\n\n  \n",
-					   "#\n \t # one more } { ' \"\n"};
+	                                   "#\n \t # one more } { ' \"\n"};
 
 	put("%s%s", ends[rnd(5)], pick("", "\t"));
 }
@@ -143,7 +143,7 @@ static void fill_port(uint32_t i)
 	case MOS_CONFIG_PORT_VDEV: snprintf(port->name, sizeof(port->name), "net_x%u", i); break;
 	case MOS_CONFIG_PORT_PCI:
 		snprintf(port->name, sizeof(port->name), "%04x:%02x:%02x.%x", (unsigned int)rnd(2),
-			 i, (unsigned int)rnd(32), (unsigned int)rnd(8));
+		         i, (unsigned int)rnd(32), (unsigned int)rnd(8));
 		break;
 	}
 	strcpy(port->devargs, port->name);
@@ -175,10 +175,10 @@ static void put_ports(void)
 	for (i = 0; i < want.port_count; i++) {
 		const struct mos_config_port *port = &want.port[i];
 		bool is_short = port->kind == MOS_CONFIG_PORT_PCI && rnd(2) &&
-				strncmp(port->name, "0000:", 5) == 0;
+		                strncmp(port->name, "0000:", 5) == 0;
 
 		put_word((port->kind == MOS_CONFIG_PORT_IFACE ? port->name : port->devargs) +
-			 (is_short ? 5 : 0));
+		         (is_short ? 5 : 0));
 		put(" ");
 		if (port->cpu_mask != 0)
 			put_mask(port->cpu_mask);
@@ -458,10 +458,10 @@ START_TEST(what_is_written_is_read_back)
 		derive();
 		rc = test_config_parse(&got, text, text_len);
 		ck_assert_msg(rc == 0, "MOS_TEST_SEED=%" PRIu64 " round %d: %s\n%s", start, round,
-			      test_config_err, text);
+		              test_config_err, text);
 		ck_assert_msg(memcmp(&got, &want, sizeof(got)) == 0,
-			      "MOS_TEST_SEED=%" PRIu64 " round %d: not the same\n%s", start, round,
-			      text);
+		              "MOS_TEST_SEED=%" PRIu64 " round %d: not the same\n%s", start, round,
+		              text);
 	}
 }
 END_TEST

@@ -50,13 +50,13 @@ enum mos_ctl_type {
 struct mos_ctl_msg {
 	uint32_t magic;
 	uint16_t version;
-	uint16_t type;        /* enum mos_ctl_type */
-	uint64_t layout_hash; /* HELLO, REFUSED */
-	uint32_t shard;       /* LEASE, LEASED, RELEASE, RELEASED */
-	uint32_t epoch;       /* LEASED, RELEASE */
-	uint32_t attach_slot; /* WELCOME: EAL lcore id, >= 1 */
-	int32_t  error;       /* REFUSED: positive errno */
-	char     text[MOS_CTL_TEXT]; /* REFUSED: one line, NUL-terminated; WELCOME: prefix */
+	uint16_t type;           /* enum mos_ctl_type */
+	uint64_t layout_hash;    /* HELLO, REFUSED */
+	uint32_t shard;          /* LEASE, LEASED, RELEASE, RELEASED */
+	uint32_t epoch;          /* LEASED, RELEASE */
+	uint32_t attach_slot;    /* WELCOME: EAL lcore id, >= 1 */
+	int32_t error;           /* REFUSED: positive errno */
+	char text[MOS_CTL_TEXT]; /* REFUSED: one line, NUL-terminated; WELCOME: prefix */
 };
 
 /* A zeroed message with magic, version, type and our layout hash. */

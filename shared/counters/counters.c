@@ -53,6 +53,6 @@ void mos_counters_print(FILE *out, const struct mos_counters *c, const char *ind
 
 		if (v != 0)
 			fprintf(out, "%s%-22s %12" PRIu64 "  %s\n", indent, lower_name(i), v,
-				rows[i].text);
+			        rows[i].text);
 	}
 }

@@ -32,7 +32,7 @@
 	X(DROP_NO_WORKER, "dropped: shard without worker (fail closed)")                    \
 	X(DROP_TX_FULL, "dropped: output port took no more")                                \
 	X(DROP_LINK_DOWN, "dropped: output port has no link")                               \
-	X(DROP_TOO_LONG, "dropped: longer than the output port's MTU")                      \
+	X(DROP_TOO_LONG, "dropped: longer than a port takes, or cut off by one")            \
 	X(DROP_NO_PAIR, "consumed: input port has no pair, or forward = 0")                 \
 	X(DROP_BY_APP, "dropped: the application's verdict")                                \
 	X(DROP_AT_STOP, "dropped: still with a worker or in its ring at the end")           \

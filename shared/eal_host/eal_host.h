@@ -59,7 +59,7 @@ static inline int mos_eal_cpus(char *buf, size_t len)
 		while (cpu + 1 < CPU_SETSIZE && CPU_ISSET(cpu + 1, &set))
 			cpu++;
 		n = snprintf(buf + used, len - used, first == cpu ? "%s%d" : "%s%d-%d",
-			     used ? "," : "", first, cpu);
+		             used ? "," : "", first, cpu);
 		if (n < 0 || (size_t)n >= len - used)
 			return -ENOSPC;
 		used += (size_t)n;

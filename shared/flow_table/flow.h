@@ -25,11 +25,11 @@
 
 /* A directed 5-tuple. IPv4 addresses are stored IPv4-mapped (::ffff:a.b.c.d). */
 struct mos_flow_key {
-	uint8_t  src[16];
-	uint8_t  dst[16];
+	uint8_t src[16];
+	uint8_t dst[16];
 	uint16_t src_port_be;
 	uint16_t dst_port_be;
-	uint16_t vlan;      /* 0 = untagged */
+	uint16_t vlan;       /* 0 = untagged */
 	uint16_t ip_version; /* 4 or 6 */
 };
 static_assert(sizeof(struct mos_flow_key) == 40, "no padding: it is compared as words");
@@ -45,40 +45,52 @@ static inline void mos_flow_key_reverse(struct mos_flow_key *out, const struct m
 	out->ip_version = in->ip_version;
 }
 
-static inline bool mos_seq_lt(uint32_t a, uint32_t b)  { return (int32_t)(a - b) < 0; }
-static inline bool mos_seq_leq(uint32_t a, uint32_t b) { return (int32_t)(a - b) <= 0; }
-static inline bool mos_seq_gt(uint32_t a, uint32_t b)  { return (int32_t)(a - b) > 0; }
-static inline bool mos_seq_geq(uint32_t a, uint32_t b) { return (int32_t)(a - b) >= 0; }
+static inline bool mos_seq_lt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+static inline bool mos_seq_leq(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) <= 0;
+}
+static inline bool mos_seq_gt(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+static inline bool mos_seq_geq(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) >= 0;
+}
 
 /* Side indices: the same numbers as MOS_SIDE_CLI and MOS_SIDE_SVR. */
 enum { MOS_CLI = 0, MOS_SVR = 1 };
 
 /* mos_half.flags */
 enum {
-	MOS_HALF_ISS    = 1 << 0, /* iss is known: this half has sent a SYN */
-	MOS_HALF_FIN    = 1 << 1, /* fin_seq is known: this half has sent a FIN */
+	MOS_HALF_ISS = 1 << 0,    /* iss is known: this half has sent a SYN */
+	MOS_HALF_FIN = 1 << 1,    /* fin_seq is known: this half has sent a FIN */
 	MOS_HALF_WSCALE = 1 << 2, /* its SYN carried a window scale */
-	MOS_HALF_RCVD   = 1 << 3, /* irs and rcv_nxt are valid: it has received a SYN */
+	MOS_HALF_RCVD = 1 << 3,   /* irs and rcv_nxt are valid: it has received a SYN */
 };
 
 /* One end as the monitor emulates it. Names as in RFC 9293 3.3.1. */
 struct mos_half {
-	uint32_t iss;      /* sequence number of its SYN */
-	uint32_t snd_nxt;  /* one past the highest sequence number it has sent */
-	uint32_t irs;      /* sequence number of the SYN it received */
-	uint32_t rcv_nxt;  /* next in-order sequence number it expects */
-	uint32_t fin_seq;  /* sequence number of the FIN it sent (valid with MOS_HALF_FIN) */
-	uint32_t rcv_wnd;  /* last window it advertised, scaled, bytes */
+	uint32_t iss;       /* sequence number of its SYN */
+	uint32_t snd_nxt;   /* one past the highest sequence number it has sent */
+	uint32_t irs;       /* sequence number of the SYN it received */
+	uint32_t rcv_nxt;   /* next in-order sequence number it expects */
+	uint32_t fin_seq;   /* sequence number of the FIN it sent (valid with MOS_HALF_FIN) */
+	uint32_t rcv_wnd;   /* last window it advertised, scaled, bytes */
 	uint32_t ts_recent; /* last timestamp it sent */
 	uint16_t mss;
-	uint8_t  wscale;   /* shift of its advertised windows, 0..14 */
-	uint8_t  flags;
+	uint8_t wscale; /* shift of its advertised windows, 0..14 */
+	uint8_t flags;
 };
 static_assert(sizeof(struct mos_half) == 32, "two halves fill one line");
 
 /* mos_flow.flags */
 enum {
-	MOS_FLOW_IN_USE  = 1 << 0,
+	MOS_FLOW_IN_USE = 1 << 0,
 	MOS_FLOW_SUSPECT = 1 << 1, /* a worker died while it worked on this flow */
 };
 
@@ -86,7 +98,7 @@ enum {
  * Deaths of workers on one flow after which it is passed unmonitored. A flow that has since come
  * through MOS_STRIKES_FORGET packets did not cause them: an operator's kill -9 hits some flow too.
  */
-#define MOS_STRIKES_MAX	   3
+#define MOS_STRIKES_MAX    3
 #define MOS_STRIKES_FORGET 256
 
 /* Letters: S the worker that holds the shard; * also the primary, after that worker's death. */
@@ -95,20 +107,20 @@ struct mos_flow {
 	struct mos_flow_key key; /* S as the client sends */
 	uint32_t hash;           /* S symmetric flow hash */
 	uint32_t seqcount;       /* S odd = being written */
-	uint8_t  state[2];       /* S enum tcpstate of client and server half */
-	uint8_t  flags;          /* * MOS_FLOW_* */
-	uint8_t  strikes;        /* * deaths of workers on this flow */
+	uint8_t state[2];        /* S enum tcpstate of client and server half */
+	uint8_t flags;           /* * MOS_FLOW_* */
+	uint8_t strikes;         /* * deaths of workers on this flow */
 	uint32_t last_seen_ms;   /* S */
 	uint64_t id;             /* S serial number in this shard, never reused */
 	/* line 1 */
 	struct mos_half half[2]; /* S */
 	/* line 2 */
-	uint32_t start_ms;       /* S time of the first SYN */
-	uint8_t  in_port[2];     /* S port on which packets of each side come in */
-	uint16_t survived;       /* * packets since the last strike */
-	uint64_t packets[2];     /* S sent by client, by server */
-	uint64_t bytes[2];       /* S IP bytes sent by client, by server */
-	uint8_t  pad[24];
+	uint32_t start_ms;   /* S time of the first SYN */
+	uint8_t in_port[2];  /* S port on which packets of each side come in */
+	uint16_t survived;   /* * packets since the last strike */
+	uint64_t packets[2]; /* S sent by client, by server */
+	uint64_t bytes[2];   /* S IP bytes sent by client, by server */
+	uint8_t pad[24];
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");

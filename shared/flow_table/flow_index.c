@@ -44,7 +44,7 @@ bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t slot)
 
 /* The place of a record's entry in its chain: bucket and position. */
 static struct mos_flow_bucket *find(const struct mos_flow_table *t, uint32_t hash, uint32_t slot,
-				    unsigned *pos)
+                                    unsigned *pos)
 {
 	uint64_t spread = mos_flow_spread(hash);
 	uint32_t at = mos_flow_home(spread, t->bucket_mask);

@@ -108,11 +108,11 @@ static inline uint32_t load32(const void *p)
 struct key_words {
 	uint64_t src[2], dst[2];
 	uint32_t ports; /* source and destination: the other direction's is rotated by 16 bits */
-	uint32_t rest;	/* VLAN and IP version */
+	uint32_t rest;  /* VLAN and IP version */
 };
 static_assert(offsetof(struct mos_flow_key, src_port_be) == 32 &&
-		      offsetof(struct mos_flow_key, vlan) == 36,
-	      "two 32-bit words");
+                      offsetof(struct mos_flow_key, vlan) == 36,
+              "two 32-bit words");
 
 static inline struct key_words words_of(const struct mos_flow_key *key)
 {
@@ -133,9 +133,9 @@ static inline bool matches(const struct key_words *k, const struct mos_flow_key 
 	struct key_words o = words_of(key);
 	uint32_t ports_back = k->ports << 16 | k->ports >> 16;
 	uint64_t forward = (k->src[0] ^ o.src[0]) | (k->src[1] ^ o.src[1]) |
-			   (k->dst[0] ^ o.dst[0]) | (k->dst[1] ^ o.dst[1]) | (k->ports ^ o.ports);
+	                   (k->dst[0] ^ o.dst[0]) | (k->dst[1] ^ o.dst[1]) | (k->ports ^ o.ports);
 	uint64_t reverse = (k->src[0] ^ o.dst[0]) | (k->src[1] ^ o.dst[1]) |
-			   (k->dst[0] ^ o.src[0]) | (k->dst[1] ^ o.src[1]) | (ports_back ^ o.ports);
+	                   (k->dst[0] ^ o.src[0]) | (k->dst[1] ^ o.src[1]) | (ports_back ^ o.ports);
 
 	if (((forward != 0) & (reverse != 0)) | (k->rest != o.rest))
 		return false;
@@ -144,7 +144,7 @@ static inline bool matches(const struct key_words *k, const struct mos_flow_key 
 }
 
 uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_flow_key *key,
-			       uint32_t hash, int *side)
+                               uint32_t hash, int *side)
 {
 	uint64_t spread = mos_flow_spread(hash);
 	uint16_t tag = mos_flow_tag(spread);
@@ -167,7 +167,7 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
 }
 
 uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
-			       uint32_t hash)
+                               uint32_t hash)
 {
 	struct mos_flow *f;
 	uint32_t slot;

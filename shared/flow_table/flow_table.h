@@ -38,9 +38,9 @@ struct mos_flow_table {
 	struct mos_flow *flows;
 	uint32_t bucket_mask;
 	uint32_t capacity;
-	uint32_t count;      /* records in use */
+	uint32_t count; /* records in use */
 	uint32_t free_count;
-	uint32_t *free_slots; /* heap: stack of free record numbers */
+	uint32_t *free_slots;   /* heap: stack of free record numbers */
 	uint32_t *free_buckets; /* heap: stack of free overflow buckets */
 	uint32_t free_bucket_count;
 	uint64_t next_id;
@@ -85,7 +85,7 @@ void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash)
  * Returns the record number, or MOS_FLOW_NONE.
  */
 uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_flow_key *key,
-			       uint32_t hash, int *side);
+                               uint32_t hash, int *side);
 
 /*
  * Add a flow whose client sends with this key. The record is zeroed but for key, hash, flags, id,
@@ -94,7 +94,7 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
  * or has 64 flows in this hash's home bucket already, which a secret hash seed leaves to theory.
  */
 uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
-			       uint32_t hash);
+                               uint32_t hash);
 
 /* Remove a flow in use. Its record number may be given out again by the next insert. */
 void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot);

@@ -34,7 +34,7 @@ struct mos_flow_table_hdr {
 	uint32_t version;  /* I */
 	uint32_t capacity; /* I records */
 	uint64_t bytes;    /* I footprint: betrays a damaged capacity and another layout */
-	uint8_t  pad[40];
+	uint8_t pad[40];
 } MOS_CACHE_ALIGNED;
 static_assert(sizeof(struct mos_flow_table_hdr) == 64, "one line");
 
@@ -49,7 +49,7 @@ struct mos_flow_bucket {
 	uint16_t tag[MOS_BUCKET_SLOTS];  /* 0 = no entry here, nor behind it in this bucket */
 	uint32_t slot[MOS_BUCKET_SLOTS]; /* record numbers */
 	uint32_t next;                   /* next bucket of the chain; 0 = none, a home bucket */
-	uint8_t  pad[12];
+	uint8_t pad[12];
 } MOS_CACHE_ALIGNED;
 static_assert(sizeof(struct mos_flow_bucket) == 64, "one line");
 

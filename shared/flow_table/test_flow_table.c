@@ -32,7 +32,7 @@ START_TEST(capacity_out_of_range_has_no_footprint)
 	ck_assert_uint_eq(mos_flow_table_footprint(UINT32_MAX), 0);
 	ck_assert_uint_gt(mos_flow_table_footprint(1), sizeof(struct mos_flow));
 	ck_assert_uint_gt(mos_flow_table_footprint(MOS_FLOW_CAP_MAX),
-			  MOS_FLOW_CAP_MAX * sizeof(struct mos_flow));
+	                  MOS_FLOW_CAP_MAX * sizeof(struct mos_flow));
 	ck_assert_int_eq(mos_flow_table_new(&hdr, 0), -EINVAL);
 	ck_assert_int_eq(mos_flow_table_new((uint8_t *)&hdr + 8, 1), -EINVAL);
 	ck_assert_int_eq(mos_flow_table_new(NULL, 1), -EINVAL);
@@ -97,7 +97,7 @@ START_TEST(flow_is_found_from_both_sides)
 		other = key;
 		((uint8_t *)&other)[i] ^= 0x40;
 		ck_assert_uint_eq(mos_flow_table_lookup(&table, &other, hash_of(1), &side),
-				  MOS_FLOW_NONE);
+		                  MOS_FLOW_NONE);
 	}
 	other = key;
 	other.src_port_be = key.dst_port_be;

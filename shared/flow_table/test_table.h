@@ -76,7 +76,7 @@ static inline uint32_t hash_of(uint32_t n)
 	struct mos_flow_key k = key_of(n);
 
 	return mos_hash_join(mos_hash_end6(k.src, k.src_port_be, 42),
-			     mos_hash_end6(k.dst, k.dst_port_be, 42));
+	                     mos_hash_end6(k.dst, k.dst_port_be, 42));
 }
 
 static inline uint32_t insert_n(struct mos_flow_table *t, uint32_t n)
@@ -99,7 +99,7 @@ static inline uint32_t lookup_n(const struct mos_flow_table *t, uint32_t n)
 
 /* Walk one chain: note its entries in seen[]. Returns how many; *length grows by its buckets. */
 static inline uint32_t check_chain(const struct mos_flow_table *t, uint32_t home, uint8_t *seen,
-				   uint32_t *length)
+                                   uint32_t *length)
 {
 	uint32_t entries = 0, buckets = 0, at = home;
 
@@ -110,7 +110,7 @@ static inline uint32_t check_chain(const struct mos_flow_table *t, uint32_t home
 		buckets++;
 		must(buckets <= MOS_BUCKET_CHAIN_MAX);
 		must((used & (used + 1)) == 0); /* from the front */
-		must(at == home || used);	/* no empty overflow bucket */
+		must(at == home || used);       /* no empty overflow bucket */
 		must(!b->next || used == 0xff); /* full but for the last */
 		for (unsigned i = 0; used >> i; i++) {
 			const struct mos_flow *f = &t->flows[b->slot[i]];

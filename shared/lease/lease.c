@@ -4,11 +4,11 @@
 static bool step(struct mos_lease *l, uint32_t from, uint32_t to)
 {
 	return __atomic_compare_exchange_n(&l->state, &from, to, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_ACQUIRE);
+	                                   __ATOMIC_ACQUIRE);
 }
 
 uint32_t mos_lease_grant(struct mos_lease *l, int32_t pid, uint64_t start_time,
-			 uint32_t attach_slot)
+                         uint32_t attach_slot)
 {
 	uint32_t epoch = l->epoch + 1;
 

@@ -36,11 +36,11 @@ enum mos_lease_state {
 
 /* Letters: P primary, S the worker that holds the shard, * both by CAS. */
 struct mos_lease {
-	uint32_t state;      /* * enum mos_lease_state */
-	uint32_t epoch;      /* P number of grants so far */
-	int32_t  pid;        /* P holder, 0 when free */
+	uint32_t state;       /* * enum mos_lease_state */
+	uint32_t epoch;       /* P number of grants so far */
+	int32_t pid;          /* P holder, 0 when free */
 	uint32_t attach_slot; /* P holder's attachment */
-	uint64_t start_time; /* P holder's, field 22 of /proc/PID/stat: pids are reused */
+	uint64_t start_time;  /* P holder's, field 22 of /proc/PID/stat: pids are reused */
 
 	uint64_t heartbeat MOS_CACHE_ALIGNED; /* S rounds of the poll loop, monotone over holders */
 } MOS_CACHE_ALIGNED;
@@ -50,7 +50,7 @@ static_assert(sizeof(struct mos_lease) == 128, "primary's line and worker's line
 
 /* FREE -> HELD. Returns the new epoch, or 0 when the lease is not free. */
 uint32_t mos_lease_grant(struct mos_lease *l, int32_t pid, uint64_t start_time,
-			 uint32_t attach_slot);
+                         uint32_t attach_slot);
 
 /* HELD or YIELDING -> DEAD, once the process is known to be gone. False in other states. */
 bool mos_lease_declare_dead(struct mos_lease *l);

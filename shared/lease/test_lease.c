@@ -62,7 +62,7 @@ START_TEST(only_the_drawn_transitions_exist)
 			bool done = call_from((enum call)call, (enum mos_lease_state)from);
 
 			ck_assert_msg(done == (want >= 0), "call %d from %s", call,
-				      mos_lease_state_name((unsigned)from));
+			              mos_lease_state_name((unsigned)from));
 			ck_assert_int_eq(mos_lease_state(worker), want >= 0 ? want : from);
 			if (!done) {
 				ck_assert_int_eq(worker->pid, 100);

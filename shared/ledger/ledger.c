@@ -1,7 +1,7 @@
 #include "shared/ledger/ledger.h"
 
 bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint32_t tx_prod_tail,
-			uint32_t waiting, struct mos_ledger_verdict *out)
+                        uint32_t waiting, struct mos_ledger_verdict *out)
 {
 	/* Acquire pairs with the releases of the dead worker, for formality's sake. */
 	uint32_t count = __atomic_load_n(&l->count, __ATOMIC_ACQUIRE);

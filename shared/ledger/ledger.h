@@ -35,13 +35,13 @@
 
 /* Where in the work on packet `cur` the worker is. */
 enum mos_ledger_stage {
-	MOS_STAGE_IDLE,    /* between packets: packet cur has not been started */
-	MOS_STAGE_RAW,     /* raw sockets' callbacks */
-	MOS_STAGE_LOOKUP,  /* flow lookup and creation */
-	MOS_STAGE_SND,     /* sender half and its callbacks */
-	MOS_STAGE_RCV,     /* receiver half and its callbacks */
-	MOS_STAGE_END,     /* end of the flow and its callbacks */
-	MOS_STAGE_AFTER,   /* timers and expiry, no packet in hand */
+	MOS_STAGE_IDLE,   /* between packets: packet cur has not been started */
+	MOS_STAGE_RAW,    /* raw sockets' callbacks */
+	MOS_STAGE_LOOKUP, /* flow lookup and creation */
+	MOS_STAGE_SND,    /* sender half and its callbacks */
+	MOS_STAGE_RCV,    /* receiver half and its callbacks */
+	MOS_STAGE_END,    /* end of the flow and its callbacks */
+	MOS_STAGE_AFTER,  /* timers and expiry, no packet in hand */
 };
 
 /* Letters: S the worker that holds the shard. */
@@ -56,18 +56,18 @@ struct mos_ledger {
 
 /* What is to be done with a dead worker's burst. */
 struct mos_ledger_verdict {
-	uint32_t done;    /* first `done` packets of the ring: forward by their verdicts */
-	bool     sent;    /* instead: all `done` packets were handed over; only dequeue them */
-	bool     suspect; /* the next packet is the suspect */
-	uint32_t flow;    /* flow it worked on, UINT32_MAX = none (also at stage AFTER) */
-	uint32_t stage;   /* enum mos_ledger_stage at death */
+	uint32_t done;  /* first `done` packets of the ring: forward by their verdicts */
+	bool sent;      /* instead: all `done` packets were handed over; only dequeue them */
+	bool suspect;   /* the next packet is the suspect */
+	uint32_t flow;  /* flow it worked on, UINT32_MAX = none (also at stage AFTER) */
+	uint32_t stage; /* enum mos_ledger_stage at death */
 };
 
 /* ---- worker ---- */
 
 /* A burst of count packets is in hand; the positions are the rings' tails before it. */
 static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32_t rx_tail,
-				    uint32_t tx_tail)
+                                    uint32_t tx_tail)
 {
 	l->rx_tail = rx_tail;
 	l->tx_tail = tx_tail;
@@ -116,7 +116,7 @@ static inline void mos_ledger_end(struct mos_ledger *l)
  * between cons.tail and prod.tail) gives an empty verdict and returns false.
  */
 bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint32_t tx_prod_tail,
-			uint32_t waiting, struct mos_ledger_verdict *out);
+                        uint32_t waiting, struct mos_ledger_verdict *out);
 
 /* Make it empty. Primary, while nobody holds the shard. */
 void mos_ledger_reset(struct mos_ledger *l);

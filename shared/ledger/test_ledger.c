@@ -30,16 +30,16 @@ static void teardown(void)
 
 /* How far the burst came. Packets before `cur` are always done. */
 enum reach {
-	TAKEN,	    /* cons.head has moved, begin has not run */
-	BEGUN,	    /* at packet cur, which has not been started */
-	STAGE,	    /* in a stage of packet cur, its flow not known */
+	TAKEN,      /* cons.head has moved, begin has not run */
+	BEGUN,      /* at packet cur, which has not been started */
+	STAGE,      /* in a stage of packet cur, its flow not known */
 	FLOW_KNOWN, /* in a stage of packet cur, which belongs to FLOW */
 	HALF_DONE,  /* between the two stores of mos_ledger_done */
 	ALL_DONE,   /* every packet is done, the tx ring has nothing yet */
-	SENT,	    /* the tx ring has the burst */
+	SENT,       /* the tx ring has the burst */
 	DEQUEUED,   /* and rx cons.tail has moved */
-	ENDED,	    /* and the ledger is closed */
-	AFTER,	    /* in timers and expiry, at FLOW */
+	ENDED,      /* and the ledger is closed */
+	AFTER,      /* in timers and expiry, at FLOW */
 };
 
 struct death {
@@ -125,8 +125,8 @@ static void check(const struct death *d, struct rings r)
 	ck_assert_uint_eq(v.flow, d->flow);
 	if (d->reach != TAKEN)
 		ck_assert_uint_eq(v.stage, d->stage == MOS_STAGE_RCV && d->reach == HALF_DONE
-						   ? MOS_STAGE_IDLE
-						   : d->stage);
+		                                   ? MOS_STAGE_IDLE
+		                                   : d->stage);
 }
 
 START_TEST(death_at_each_stage_is_resolved)
@@ -180,7 +180,7 @@ START_TEST(ledger_without_sense_gives_an_empty_verdict)
 
 	*primary = garbage[_i].ledger;
 	ck_assert_msg(!mos_ledger_resolve(primary, r->rx_tail, r->tx_tail, r->waiting, &v), "%s",
-		      garbage[_i].lie);
+	              garbage[_i].lie);
 	ck_assert_uint_eq(v.done, 0);
 	ck_assert(!v.sent && !v.suspect);
 	ck_assert_uint_eq(v.flow, NONE);
@@ -195,7 +195,7 @@ START_TEST(random_bytes_never_point_outside)
 	srandom(7);
 	for (int i = 0; i < 300000; i++) {
 		struct rings r = {(uint32_t)random() % 16, (uint32_t)random() % 16,
-				  (uint32_t)random() % 40};
+		                  (uint32_t)random() % 40};
 
 		for (size_t k = 0; k < sizeof(*primary); k++)
 			((uint8_t *)primary)[k] = random() % 4 ? 0 : (uint8_t)random() % 64;
@@ -250,7 +250,7 @@ int main(void)
 	tcase_add_loop_test(tc, packets_behind_the_burst_change_nothing, 0, death_count);
 	tcase_add_loop_test(tc, positions_may_wrap_within_the_burst, 0, death_count);
 	tcase_add_loop_test(tc, ledger_without_sense_gives_an_empty_verdict, 0,
-			    sizeof(garbage) / sizeof(garbage[0]));
+	                    sizeof(garbage) / sizeof(garbage[0]));
 	tcase_add_test(tc, random_bytes_never_point_outside);
 	tcase_add_test(tc, reset_ledger_is_empty);
 	tcase_add_test(tc, every_stage_has_a_name);

@@ -23,9 +23,9 @@
 /* What the system does with a frame. */
 enum mos_pkt_class {
 	MOS_PKT_NON_IP, /* ARP, LLDP, three VLAN tags, ...: forwarded untouched by the primary */
-	MOS_PKT_IP,	/* IP but not a whole TCP segment: seen by raw sockets, forwarded */
-	MOS_PKT_TCP,	/* IPv4 or IPv6 with a complete TCP header */
-	MOS_PKT_BAD,	/* a length or version lies: dropped, counted by `defect` */
+	MOS_PKT_IP,     /* IP but not a whole TCP segment: seen by raw sockets, forwarded */
+	MOS_PKT_TCP,    /* IPv4 or IPv6 with a complete TCP header */
+	MOS_PKT_BAD,    /* a length or version lies: dropped, counted by `defect` */
 };
 
 /*
@@ -35,13 +35,13 @@ enum mos_pkt_class {
  */
 enum mos_pkt_defect {
 	MOS_DEFECT_NONE,
-	MOS_DEFECT_L2_SHORT,	 /* no whole Ethernet or VLAN header */
-	MOS_DEFECT_IP_VERSION,	 /* EtherType and version field disagree */
-	MOS_DEFECT_IP_HDR_LEN,	 /* IHL < 5, or the header reaches beyond the frame */
+	MOS_DEFECT_L2_SHORT,     /* no whole Ethernet or VLAN header */
+	MOS_DEFECT_IP_VERSION,   /* EtherType and version field disagree */
+	MOS_DEFECT_IP_HDR_LEN,   /* IHL < 5, or the header reaches beyond the frame */
 	MOS_DEFECT_IP_TOTAL_LEN, /* shorter than the header or longer than the frame; jumbograms */
-	MOS_DEFECT_IP_CHECKSUM,	 /* IPv4 header checksum wrong */
-	MOS_DEFECT_IP6_EXT,	 /* extension header chain too long or cut off */
-	MOS_DEFECT_TCP_HDR_LEN,	 /* data offset < 5, or the header reaches beyond the IP packet */
+	MOS_DEFECT_IP_CHECKSUM,  /* IPv4 header checksum wrong */
+	MOS_DEFECT_IP6_EXT,      /* extension header chain too long or cut off */
+	MOS_DEFECT_TCP_HDR_LEN,  /* data offset < 5, or the header reaches beyond the IP packet */
 	MOS_DEFECT_COUNT
 };
 
@@ -65,21 +65,21 @@ enum mos_verdict {
  * Writer letters: P primary (before it hands the mbuf over), W worker (while it owns the mbuf).
  */
 struct mos_pkt_meta {
-	uint64_t ts_ns;	      /* P arrival: wall clock, or the capture's clock (clock = packet) */
-	uint32_t hash;	      /* P symmetric flow hash, same both ways; 0 when NON_IP or BAD */
+	uint64_t ts_ns;       /* P arrival: wall clock, or the capture's clock (clock = packet) */
+	uint32_t hash;        /* P symmetric flow hash, same both ways; 0 when NON_IP or BAD */
 	uint16_t l3_off;      /* P start of the IP header; 0 when NON_IP or no whole L2 header */
 	uint16_t l4_off;      /* P start of the TCP header; 0 unless class is TCP */
 	uint16_t payload_off; /* P start of the TCP payload; 0 unless class is TCP */
 	uint16_t payload_len; /* P TCP payload bytes according to the IP length */
-	uint16_t vlan;	      /* P outermost VLAN id that is not 0 (1..4095); 0 = untagged */
+	uint16_t vlan;        /* P outermost VLAN id that is not 0 (1..4095); 0 = untagged */
 	uint8_t pkt_class;    /* P enum mos_pkt_class */
 	uint8_t ip_version;   /* P 4, 6, or 0: not IP, or the version field could not be trusted */
 	uint8_t ip_proto;     /* P protocol, or the next header field read last; 0 when not read */
 	uint8_t in_port;      /* P index in the port table */
 	uint8_t out_port;     /* P default: the pair of in_port; W may change it */
-	uint8_t owner;	      /* P MOS_OWNER_PRIMARY or shard + 1 */
+	uint8_t owner;        /* P MOS_OWNER_PRIMARY or shard + 1 */
 	uint8_t verdict;      /* P default, W final: enum mos_verdict */
-	uint8_t defect;	      /* P enum mos_pkt_defect; NONE unless class is BAD */
+	uint8_t defect;       /* P enum mos_pkt_defect; NONE unless class is BAD */
 };
 static_assert(sizeof(struct mos_pkt_meta) == 32, "must fit the mbuf's dynamic fields");
 
@@ -103,11 +103,11 @@ static_assert(sizeof(struct mos_pkt_meta) == 32, "must fit the mbuf's dynamic fi
  *   - whatever lies in ESP, in IPv4 AH, or behind a next header that is not known here.
  */
 enum mos_pkt_class mos_pkt_parse(struct mos_pkt_meta *meta, const uint8_t *data, uint32_t data_len,
-				 uint32_t frame_len, uint64_t seed);
+                                 uint32_t frame_len, uint64_t seed);
 
 /* TCP options a monitor needs, read from a SYN (RFC 9293 3.2, RFC 7323). */
 struct mos_tcp_opts {
-	uint16_t mss;	/* 0 = not given */
+	uint16_t mss;   /* 0 = not given */
 	uint8_t wscale; /* 0..14; larger values are clamped as RFC 7323 2.3 demands */
 	bool has_wscale;
 	bool has_ts;

@@ -78,7 +78,7 @@ static inline enum mos_pkt_class bad(struct mos_pkt_meta *m, enum mos_pkt_defect
 }
 
 static inline enum mos_pkt_class good(struct mos_pkt_meta *m, enum mos_pkt_class pkt_class,
-				      uint32_t hash)
+                                      uint32_t hash)
 {
 	m->hash = hash;
 	m->pkt_class = (uint8_t)pkt_class;
@@ -114,7 +114,7 @@ static bool skip_tags(struct mos_pkt_meta *m, const struct frame *f, uint32_t *o
  * ip_end. Fills offsets only if it is good.
  */
 static inline bool check_tcp(struct mos_pkt_meta *m, const struct frame *f, uint32_t l4_off,
-			     uint32_t ip_end)
+                             uint32_t ip_end)
 {
 	uint32_t room = min_u32(f->data_len, ip_end) - l4_off;
 	uint32_t hdr_len;
@@ -133,11 +133,11 @@ static inline bool check_tcp(struct mos_pkt_meta *m, const struct frame *f, uint
 static inline uint32_t hash4(const uint8_t *ip, uint16_t sport_be, uint16_t dport_be, uint64_t seed)
 {
 	return mos_hash_join(mos_hash_end4(load32(ip + 12), sport_be, seed),
-			     mos_hash_end4(load32(ip + 16), dport_be, seed));
+	                     mos_hash_end4(load32(ip + 16), dport_be, seed));
 }
 
 static inline enum mos_pkt_class parse_ip4(struct mos_pkt_meta *m, const struct frame *f,
-					   uint32_t l3_off)
+                                           uint32_t l3_off)
 {
 	const uint8_t *ip = f->data + l3_off, *tcp;
 	uint32_t room = f->data_len - l3_off;
@@ -222,7 +222,7 @@ static enum ext_walk walk_ext(const struct frame *f, uint32_t end, uint32_t *off
 static inline uint32_t hash6(const uint8_t *ip, uint16_t sport_be, uint16_t dport_be, uint64_t seed)
 {
 	return mos_hash_join(mos_hash_end6(ip + 8, sport_be, seed),
-			     mos_hash_end6(ip + 24, dport_be, seed));
+	                     mos_hash_end6(ip + 24, dport_be, seed));
 }
 
 static enum mos_pkt_class parse_ip6(struct mos_pkt_meta *m, const struct frame *f, uint32_t l3_off)
@@ -260,7 +260,7 @@ static enum mos_pkt_class parse_ip6(struct mos_pkt_meta *m, const struct frame *
 }
 
 enum mos_pkt_class mos_pkt_parse(struct mos_pkt_meta *m, const uint8_t *data, uint32_t data_len,
-				 uint32_t frame_len, uint64_t seed)
+                                 uint32_t frame_len, uint64_t seed)
 {
 	const struct frame f = {data, data_len, frame_len, seed};
 	uint32_t l3_off = ETH_HLEN;

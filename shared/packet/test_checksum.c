@@ -37,7 +37,7 @@ START_TEST(example_of_rfc_1071)
 
 	/* Section 3: the sum is ddf2. */
 	ck_assert_uint_eq(ntohs(mos_csum_fold(mos_csum_partial(data, sizeof(data), 0))),
-			  (uint16_t)~0xddf2);
+	                  (uint16_t)~0xddf2);
 }
 END_TEST
 
@@ -53,7 +53,7 @@ START_TEST(any_length_and_alignment_equals_the_naive_sum)
 			for (uint32_t i = 0; i < len; i++)
 				p[i] = (uint8_t)next_random();
 			ck_assert_uint_eq(mos_csum_fold(mos_csum_partial(p, len, 0)),
-					  naive(p, len));
+			                  naive(p, len));
 			free(data);
 		}
 }
@@ -216,9 +216,9 @@ int main(void)
 	tcase_add_test(tc, ip4_header_of_any_length_is_verified);
 	for (int version = 4; version <= 6; version += 2) {
 		tcase_add_loop_test(tc, tcp_segment_of_any_length_is_verified, version,
-				    version + 1);
+		                    version + 1);
 		tcase_add_loop_test(tc, tcp_checksum_covers_addresses_and_length, version,
-				    version + 1);
+		                    version + 1);
 	}
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

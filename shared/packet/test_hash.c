@@ -15,7 +15,7 @@ typedef uint32_t (*flow_hash)(uint32_t i, uint64_t seed);
 static uint32_t hash4(uint32_t saddr, uint32_t daddr, uint32_t sport, uint32_t dport, uint64_t seed)
 {
 	return mos_hash_join(mos_hash_end4(htonl(saddr), htons((uint16_t)sport), seed),
-			     mos_hash_end4(htonl(daddr), htons((uint16_t)dport), seed));
+	                     mos_hash_end4(htonl(daddr), htons((uint16_t)dport), seed));
 }
 
 static uint32_t hash6(uint64_t client, uint32_t sport, uint64_t seed)
@@ -26,7 +26,7 @@ static uint32_t hash6(uint64_t client, uint32_t sport, uint64_t seed)
 	for (int i = 0; i < 8; i++)
 		addr[15 - i] = (uint8_t)(client >> 8 * i);
 	return mos_hash_join(mos_hash_end6(addr, htons((uint16_t)sport), seed),
-			     mos_hash_end6(server, htons(443), seed));
+	                     mos_hash_end6(server, htons(443), seed));
 }
 
 static uint32_t ports(uint32_t i, uint64_t seed)
@@ -95,19 +95,19 @@ static uint32_t upper_halves6(uint32_t i, uint64_t seed)
 }
 
 static const flow_hash patterns[] = {
-	ports,		     /* one client, port by port */
-	even_ports,	     /* as Linux clients choose them */
+	ports,               /* one client, port by port */
+	even_ports,          /* as Linux clients choose them */
 	both_ports_alike,    /* XOR of the ports would be 0 */
-	clients,	     /* client by client, port alike */
-	networks,	     /* only upper address bits differ */
-	servers,	     /* a scan */
+	clients,             /* client by client, port alike */
+	networks,            /* only upper address bits differ */
+	servers,             /* a scan */
 	clients_and_ports,   /* 256 clients, 256 ports each */
 	pairs_of_neighbours, /* both addresses count up together */
 	addresses_alone,     /* fragments, UDP */
-	ports6,		     /* IPv6: port by port */
-	clients6,	     /* client by client */
+	ports6,              /* IPv6: port by port */
+	clients6,            /* client by client */
 	clients_and_ports6,  /* 256 clients, 256 ports each */
-	upper_halves6,	     /* only the network part differs */
+	upper_halves6,       /* only the network part differs */
 };
 #define PATTERN_COUNT ((int)(sizeof(patterns) / sizeof(patterns[0])))
 
@@ -230,7 +230,7 @@ START_TEST(hash_is_symmetric)
 	for (uint32_t i = 0; i < 1000; i++)
 		for (int s = 0; s < SEED_COUNT; s++)
 			ck_assert_uint_eq(hash4(i * 77, i * 99, i, 443, seeds[s]),
-					  hash4(i * 99, i * 77, 443, i, seeds[s]));
+			                  hash4(i * 99, i * 77, 443, i, seeds[s]));
 }
 END_TEST
 

@@ -53,19 +53,19 @@ START_TEST(tcp_is_found_behind_every_chain_a_host_walks)
 		{{IPPROTO_FRAGMENT, 0, 8}},  /* atomic fragment */
 		{{IPPROTO_FRAGMENT, 77, 8}}, /* its second byte is reserved, no length */
 		{{IPPROTO_HOPOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 1, 16},
-		 {IPPROTO_ROUTING, 2, 24},
-		 {IPPROTO_FRAGMENT, 0, 8},
-		 {IPPROTO_AH, 4, 24},
-		 {IPPROTO_DSTOPTS, 0, 8}},
+	         {IPPROTO_DSTOPTS, 1, 16},
+	         {IPPROTO_ROUTING, 2, 24},
+	         {IPPROTO_FRAGMENT, 0, 8},
+	         {IPPROTO_AH, 4, 24},
+	         {IPPROTO_DSTOPTS, 0, 8}},
 		{{IPPROTO_DSTOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 0, 8},
-		 {IPPROTO_DSTOPTS, 0, 8}},
+	         {IPPROTO_DSTOPTS, 0, 8},
+	         {IPPROTO_DSTOPTS, 0, 8},
+	         {IPPROTO_DSTOPTS, 0, 8},
+	         {IPPROTO_DSTOPTS, 0, 8},
+	         {IPPROTO_DSTOPTS, 0, 8},
+	         {IPPROTO_DSTOPTS, 0, 8},
+	         {IPPROTO_DSTOPTS, 0, 8}},
 	};
 	struct test_frame plain = chain(&(struct ext){0, 0, 0});
 
@@ -122,7 +122,7 @@ START_TEST(packet_that_ends_in_the_chain_is_a_defect)
 {
 	static const struct ext ext[] = {
 		{IPPROTO_HOPOPTS, 1, 16}, {IPPROTO_ROUTING, 0, 8},  {IPPROTO_FRAGMENT, 0, 8},
-		{IPPROTO_AH, 1, 12},	  {IPPROTO_DSTOPTS, 1, 16}, {0, 0, 0},
+		{IPPROTO_AH, 1, 12},      {IPPROTO_DSTOPTS, 1, 16}, {0, 0, 0},
 	};
 	struct test_frame f = chain(ext);
 	uint32_t chain_len = f.l4_off - f.l3_hdr_end;

@@ -28,7 +28,7 @@ static bool always_holds(const struct mos_pkt_meta *m, int before)
 
 /* Parse the first data_len bytes of a frame of frame_len. */
 static struct mos_pkt_meta parse_cut(const struct test_frame *f, uint32_t data_len,
-				     uint32_t frame_len)
+                                     uint32_t frame_len)
 {
 	struct mos_pkt_meta m;
 	uint8_t *copy = malloc(data_len > 0 ? data_len : 1);
@@ -67,16 +67,16 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{0, 4, 0, 0, 0, 0, 6},	 /* bare ACK, padded to 60 bytes */
+	{0, 4, 0, 0, 0, 0, 6},   /* bare ACK, padded to 60 bytes */
 	{0, 4, 0, 0, 12, 10, 0}, /* timestamps */
 	{0, 4, 40, 0, 40, 3, 0}, /* all the options there can be */
-	{1, 4, 0, 0, 20, 7, 0},	 /* one tag */
-	{2, 4, 4, 0, 0, 1, 5},	 /* two tags, IPv4 options, padded */
-	{0, 6, 0, 0, 0, 0, 0},	 /* IPv6 */
-	{0, 6, 0, 0, 12, 9, 4},	 /* padded */
-	{0, 6, 0, 1, 0, 0, 9},	 /* one extension header */
-	{1, 6, 0, 2, 40, 2, 0},	 /* two */
-	{2, 6, 0, 8, 8, 4, 3},	 /* as many as are walked */
+	{1, 4, 0, 0, 20, 7, 0},  /* one tag */
+	{2, 4, 4, 0, 0, 1, 5},   /* two tags, IPv4 options, padded */
+	{0, 6, 0, 0, 0, 0, 0},   /* IPv6 */
+	{0, 6, 0, 0, 12, 9, 4},  /* padded */
+	{0, 6, 0, 1, 0, 0, 9},   /* one extension header */
+	{1, 6, 0, 2, 40, 2, 0},  /* two */
+	{2, 6, 0, 8, 8, 4, 3},   /* as many as are walked */
 };
 #define SHAPE_COUNT ((int)(sizeof(shapes) / sizeof(shapes[0])))
 
@@ -122,7 +122,7 @@ END_TEST
 
 /* What a good TCP frame becomes when only data_len bytes are at hand of frame_len received. */
 static enum mos_pkt_defect cut_defect(const struct test_frame *f, uint32_t data_len,
-				      uint32_t frame_len)
+                                      uint32_t frame_len)
 {
 	if (data_len < f->l3_off)
 		return MOS_DEFECT_L2_SHORT;
@@ -238,10 +238,10 @@ START_TEST(version_must_be_that_of_the_ethertype)
 		f4.b[f4.l3_off] = (uint8_t)(version << 4 | 5);
 		tf_ip4_sum(&f4);
 		ck_assert_int_eq(parse(&f4).defect,
-				 version == 4 ? MOS_DEFECT_NONE : MOS_DEFECT_IP_VERSION);
+		                 version == 4 ? MOS_DEFECT_NONE : MOS_DEFECT_IP_VERSION);
 		f6.b[f6.l3_off] = (uint8_t)(version << 4);
 		ck_assert_int_eq(parse(&f6).defect,
-				 version == 6 ? MOS_DEFECT_NONE : MOS_DEFECT_IP_VERSION);
+		                 version == 6 ? MOS_DEFECT_NONE : MOS_DEFECT_IP_VERSION);
 	}
 }
 END_TEST
@@ -280,14 +280,14 @@ START_TEST(vlan_is_the_outermost_id_that_names_one)
 		int tags;
 		uint16_t tci[3], vlan;
 	} rows[] = {
-		{0, {0}, 0},		 /* untagged */
-		{1, {0}, 0},		 /* priority tag */
-		{1, {0xe000}, 0},	 /* priority tag with a priority */
-		{2, {0, 0}, 0},		 /* two of them */
+		{0, {0}, 0},             /* untagged */
+		{1, {0}, 0},             /* priority tag */
+		{1, {0xe000}, 0},        /* priority tag with a priority */
+		{2, {0, 0}, 0},          /* two of them */
 		{2, {0xe000, 200}, 200}, /* priority tag before a VLAN */
-		{2, {100, 200}, 100},	 /* outermost */
-		{1, {0xf064}, 100},	 /* priority and drop bits are no part of it */
-		{1, {0x0fff}, 0xfff},	 /* highest */
+		{2, {100, 200}, 100},    /* outermost */
+		{1, {0xf064}, 100},      /* priority and drop bits are no part of it */
+		{1, {0x0fff}, 0xfff},    /* highest */
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

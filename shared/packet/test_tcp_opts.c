@@ -34,7 +34,7 @@ static void assert_empty(const struct mos_tcp_opts *o)
 
 /* As a common host sends it, and where each option ends. */
 static const uint8_t syn[20] = {2, 4, 0x05, 0xb4, 4, 2, 8, 10, 1, 2,
-				3, 4, 0xf5, 6,	  7, 8, 1, 3,  3, 7};
+                                3, 4, 0xf5, 6,    7, 8, 1, 3,  3, 7};
 enum { SYN_MSS_END = 4, SYN_SACK_END = 6, SYN_TS_END = 16, SYN_NOP_END = 17, SYN_WSCALE_END = 20 };
 
 START_TEST(options_of_a_syn_are_read)
@@ -66,7 +66,7 @@ START_TEST(list_cut_at_any_byte_keeps_what_was_whole)
 	for (uint32_t len = 0; len <= sizeof(syn); len++) {
 		struct mos_tcp_opts o;
 		bool at_end = len == 0 || len == SYN_MSS_END || len == SYN_SACK_END ||
-			      len == SYN_TS_END || len == SYN_NOP_END || len == SYN_WSCALE_END;
+		              len == SYN_TS_END || len == SYN_NOP_END || len == SYN_WSCALE_END;
 
 		ck_assert_int_eq(parse(&o, syn, len), at_end);
 		ck_assert_uint_eq(o.mss, len >= SYN_MSS_END ? 1460 : 0);

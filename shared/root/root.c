@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 int mos_root_new(struct mos_root *mem, uint32_t shard_count, uint32_t port_count,
-		 const char *prefix)
+                 const char *prefix)
 {
 	if (shard_count == 0 || shard_count > MOS_SHARD_MAX || port_count > MOS_PORT_MAX ||
 	    strlen(prefix) >= sizeof(mem->prefix))

@@ -19,7 +19,7 @@
 #include "shared/counters/counters.h"
 #include "shared/platform.h"
 
-#define MOS_ROOT_MAGIC	   UINT64_C(0x6d6f732d726f6f74) /* "mos-root" */
+#define MOS_ROOT_MAGIC     UINT64_C(0x6d6f732d726f6f74) /* "mos-root" */
 #define MOS_LAYOUT_VERSION 1
 
 #define MOS_SHARD_MAX 32
@@ -29,20 +29,20 @@
 enum mos_run_state {
 	MOS_RUN_STARTING,
 	MOS_RUN_RUNNING,
-	MOS_RUN_ENDING,	 /* input has ended and all rings ran dry: workers leave their loops */
+	MOS_RUN_ENDING,  /* input has ended and all rings ran dry: workers leave their loops */
 	MOS_RUN_STOPPED, /* the primary is going away: touch no ring any more */
 };
 
 /* One row of the port table. Letters as in struct mos_root. */
 struct mos_port_row {
-	char name[64];	    /* I as in mos.conf: "veth0", "net_pcap0", "0000:03:00.0" */
-	uint8_t mac[6];	    /* I */
-	uint8_t pair;	    /* I index of the port frames leave by, MOS_PORT_NONE = none */
+	char name[64];      /* I as in mos.conf: "veth0", "net_pcap0", "0000:03:00.0" */
+	uint8_t mac[6];     /* I */
+	uint8_t pair;       /* I index of the port frames leave by, MOS_PORT_NONE = none */
 	uint8_t lossless;   /* I a capture file: waits instead of dropping */
 	uint16_t dpdk_port; /* I */
-	uint16_t mtu;	    /* I bytes of IP packet */
+	uint16_t mtu;       /* I bytes of IP packet */
 	uint8_t link_up;    /* P */
-	uint8_t at_end;	    /* P the capture file has ended */
+	uint8_t at_end;     /* P the capture file has ended */
 };
 
 /*
@@ -50,36 +50,36 @@ struct mos_port_row {
  * I.
  */
 struct mos_settings {
-	uint32_t max_flows;	 /* records per shard */
-	uint32_t flow_area;	 /* bytes of user area per flow, 0 = none */
+	uint32_t max_flows;      /* records per shard */
+	uint32_t flow_area;      /* bytes of user area per flow, 0 = none */
 	uint32_t tcp_timeout_ms; /* idle flows end after this; 0 = never */
-	uint32_t tcp_tw_ms;	 /* TIME_WAIT */
-	uint8_t forward;	 /* 1 = forward, 0 = consume */
-	uint8_t clock_packet;	 /* 1 = the capture's clock is the stack's */
-	uint8_t idle_poll;	 /* 1 = never sleep */
-	uint8_t ipv6;		 /* 1 = TCP over IPv6 is tracked */
+	uint32_t tcp_tw_ms;      /* TIME_WAIT */
+	uint8_t forward;         /* 1 = forward, 0 = consume */
+	uint8_t clock_packet;    /* 1 = the capture's clock is the stack's */
+	uint8_t idle_poll;       /* 1 = never sleep */
+	uint8_t ipv6;            /* 1 = TCP over IPv6 is tracked */
 	uint8_t verify_tcp_csum; /* 1 = compute TCP checksums */
 };
 
 /* Letters: I immutable after new, P primary. */
 struct mos_root {
-	uint64_t magic;		/* I stored last */
-	uint64_t layout_hash;	/* I */
-	uint32_t shard_count;	/* I */
-	uint32_t port_count;	/* I */
-	int32_t primary_pid;	/* I */
-	int32_t meta_offset;	/* I of struct mos_pkt_meta in an mbuf */
-	uint64_t hash_seed;	/* I */
+	uint64_t magic;         /* I stored last */
+	uint64_t layout_hash;   /* I */
+	uint32_t shard_count;   /* I */
+	uint32_t port_count;    /* I */
+	int32_t primary_pid;    /* I */
+	int32_t meta_offset;    /* I of struct mos_pkt_meta in an mbuf */
+	uint64_t hash_seed;     /* I */
 	int64_t wall_offset_ns; /* I stack clock = CLOCK_MONOTONIC + this, unless clock = packet */
-	char prefix[32];	/* I */
-	struct mos_settings settings;		/* I */
+	char prefix[32];        /* I */
+	struct mos_settings settings;           /* I */
 	struct mos_shard *shard[MOS_SHARD_MAX]; /* I hugepage VA */
 	struct mos_port_row port[MOS_PORT_MAX];
 
 	uint32_t run MOS_CACHE_ALIGNED; /* P enum mos_run_state */
-	uint64_t clock_ns; /* P time stamp of the latest packet (clock = packet) */
+	uint64_t clock_ns;              /* P time stamp of the latest packet (clock = packet) */
 
-	struct mos_counters io;		/* the I/O lcore's */
+	struct mos_counters io;         /* the I/O lcore's */
 	struct mos_counters supervisor; /* the supervisor's */
 } MOS_CACHE_ALIGNED;
 
@@ -87,7 +87,7 @@ struct mos_root {
 
 /* Zero mem and set what is known from the start; leaves magic 0. 0 or -EINVAL. */
 int mos_root_new(struct mos_root *mem, uint32_t shard_count, uint32_t port_count,
-		 const char *prefix);
+                 const char *prefix);
 
 /* Everything is in place: store the magic with release (pairs with mos_root_join). */
 void mos_root_publish(struct mos_root *root);

@@ -16,7 +16,7 @@ static size_t place(size_t *at, size_t bytes)
 }
 
 int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_bytes,
-		   uint32_t max_flows, uint32_t user_area)
+                   uint32_t max_flows, uint32_t user_area)
 {
 	size_t at = sizeof(struct mos_shard);
 
@@ -35,7 +35,7 @@ int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_
 }
 
 int mos_shard_new(struct mos_shard *mem, const struct mos_shard_plan *plan, uint32_t index,
-		  uint32_t max_flows)
+                  uint32_t max_flows)
 {
 	char *base = (char *)mem;
 

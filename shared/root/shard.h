@@ -33,9 +33,9 @@ struct mos_shard {
 	struct rte_ring *rx;       /* I hugepage VA */
 	struct rte_ring *tx;       /* I hugepage VA */
 	struct rte_ring *blank;    /* I hugepage VA */
-	void    *flow_table;       /* I hugepage VA; shared/flow_table */
+	void *flow_table;          /* I hugepage VA; shared/flow_table */
 	uint64_t flow_table_bytes; /* I */
-	void    *user_areas;       /* I hugepage VA, NULL without flow_area */
+	void *user_areas;          /* I hugepage VA, NULL without flow_area */
 	uint64_t user_area_bytes;  /* I of one flow */
 
 	struct mos_lease lease;
@@ -45,7 +45,7 @@ struct mos_shard {
 
 /* Where the parts of a shard lie, as offsets from its start. */
 struct mos_shard_plan {
-	size_t rx, tx, blank;  /* each ring_bytes long */
+	size_t rx, tx, blank; /* each ring_bytes long */
 	size_t flow_table, flow_table_bytes;
 	size_t user_areas, user_area_bytes; /* bytes of one flow's area */
 	size_t total;
@@ -56,7 +56,7 @@ struct mos_shard_plan {
  * user_area in [0, 4096]. 0 or -EINVAL. Any process, no side effects.
  */
 int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_bytes,
-		   uint32_t max_flows, uint32_t user_area);
+                   uint32_t max_flows, uint32_t user_area);
 
 /*
  * Format a shard in mem (plan->total bytes, cache-line aligned, zeroed): sets pointers, lease,
@@ -64,7 +64,7 @@ int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_
  * mos_shard_publish. 0 or -errno. Primary only.
  */
 int mos_shard_new(struct mos_shard *mem, const struct mos_shard_plan *plan, uint32_t index,
-		  uint32_t max_flows);
+                  uint32_t max_flows);
 void mos_shard_publish(struct mos_shard *shard);
 
 /* Check a shard before work: 0, -EAGAIN not published, -EPROTO damaged. Worker. */

@@ -13,7 +13,7 @@
 
 /* This build, by another name: what the others are compared with. */
 #define mos_layout_hash hash_alike
-#define mix		mix_alike
+#define mix             mix_alike
 uint64_t hash_alike(void);
 #include "shared/root/layout_hash.c"
 #undef mos_layout_hash
@@ -21,7 +21,7 @@ uint64_t hash_alike(void);
 
 /* Another version of what the structs mean. */
 #define mos_layout_hash hash_version
-#define mix		mix_version
+#define mix             mix_version
 uint64_t hash_version(void);
 #pragma push_macro("MOS_LAYOUT_VERSION")
 #undef MOS_LAYOUT_VERSION
@@ -33,7 +33,7 @@ uint64_t hash_version(void);
 
 /* A longer burst. */
 #define mos_layout_hash hash_burst
-#define mix		mix_burst
+#define mix             mix_burst
 uint64_t hash_burst(void);
 #pragma push_macro("MOS_BURST_MAX")
 #undef MOS_BURST_MAX
@@ -45,7 +45,7 @@ uint64_t hash_burst(void);
 
 /* Room for more shards. */
 #define mos_layout_hash hash_shards
-#define mix		mix_shards
+#define mix             mix_shards
 uint64_t hash_shards(void);
 #pragma push_macro("MOS_SHARD_MAX")
 #undef MOS_SHARD_MAX
@@ -61,8 +61,8 @@ struct lease_with_more {
 	uint64_t heartbeat;
 };
 #define mos_layout_hash hash_lease
-#define mix		mix_lease
-#define mos_lease	lease_with_more
+#define mix             mix_lease
+#define mos_lease       lease_with_more
 uint64_t hash_lease(void);
 #include "shared/root/layout_hash.c"
 #undef mos_layout_hash
@@ -75,8 +75,8 @@ struct meta_in_other_order {
 	uint8_t rest[sizeof(struct mos_pkt_meta) - 1];
 };
 #define mos_layout_hash hash_order
-#define mix		mix_order
-#define mos_pkt_meta	meta_in_other_order
+#define mix             mix_order
+#define mos_pkt_meta    meta_in_other_order
 uint64_t hash_order(void);
 #include "shared/root/layout_hash.c"
 #undef mos_layout_hash
@@ -93,7 +93,7 @@ END_TEST
 START_TEST(every_difference_makes_another_hash)
 {
 	const uint64_t hash[] = {mos_layout_hash(), hash_version(), hash_burst(),
-				 hash_shards(),	    hash_lease(),   hash_order()};
+	                         hash_shards(),     hash_lease(),   hash_order()};
 
 	for (int i = 0; i < 6; i++)
 		for (int k = 0; k < i; k++)

@@ -15,8 +15,8 @@
 
 #define RING_BYTES  1000 /* not a multiple of a line on purpose */
 #define BLANK_BYTES 300
-#define FLOWS	    100
-#define AREA	    24
+#define FLOWS       100
+#define AREA        24
 
 static struct twice mem;
 
@@ -136,7 +136,7 @@ static void check_plan(const struct mos_shard_plan *p, size_t ring, size_t blank
 {
 	const size_t start[] = {0, p->rx, p->tx, p->blank, p->flow_table, p->user_areas, p->total};
 	const size_t bytes[] = {sizeof(struct mos_shard),  ring, ring, blank, p->flow_table_bytes,
-				p->user_area_bytes * flows};
+	                        p->user_area_bytes * flows};
 
 	for (int i = 0; i < 6; i++) {
 		ck_assert_uint_eq(start[i] % MOS_CACHE_LINE, 0);
@@ -170,7 +170,7 @@ START_TEST(bad_parameters_make_no_plan)
 
 	ck_assert_int_eq(mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, 0, 0), -EINVAL);
 	ck_assert_int_eq(mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, MOS_FLOW_CAP_MAX + 1, 0),
-			 -EINVAL);
+	                 -EINVAL);
 	ck_assert_int_eq(mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, FLOWS, 4097), -EINVAL);
 }
 END_TEST
@@ -225,8 +225,8 @@ START_TEST(flow_table_of_the_shard_opens_at_another_address)
 	struct mos_flow_table t;
 
 	ck_assert_int_eq(mos_flow_table_join(&t, (char *)mem.b + plan.flow_table,
-					     worker_shard->flow_table_bytes, NULL),
-			 0);
+	                                     worker_shard->flow_table_bytes, NULL),
+	                 0);
 	ck_assert_uint_eq(t.capacity, FLOWS);
 	mos_flow_table_leave(&t);
 }

@@ -67,21 +67,21 @@ static void start(void)
 {
 	char prefix[64], err[256] = "";
 	char *argv[] = {"bench",
-			"--no-huge",
-			"--no-shconf",
-			"--no-pci",
-			"--no-telemetry",
-			"-m",
-			"192",
-			"-l",
-			"0",
-			"--log-level",
-			"error",
-			"--vdev",
-			"net_null0,no-rx=1",
-			"--vdev",
-			"net_null1,no-rx=1",
-			prefix};
+	                "--no-huge",
+	                "--no-shconf",
+	                "--no-pci",
+	                "--no-telemetry",
+	                "-m",
+	                "192",
+	                "-l",
+	                "0",
+	                "--log-level",
+	                "error",
+	                "--vdev",
+	                "net_null0,no-rx=1",
+	                "--vdev",
+	                "net_null1,no-rx=1",
+	                prefix};
 	struct mos_memory_plan plan;
 
 	snprintf(file_prefix, sizeof(file_prefix), "bench%d", getpid());

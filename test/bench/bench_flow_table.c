@@ -26,7 +26,7 @@
 #include "shared/flow_table/flow_table.h"
 #include "shared/packet/hash.h"
 
-#define BURST	   32
+#define BURST      32
 #define ROUNDS_MAX 1024
 #define HUGE_PAGE  ((size_t)2 << 20)
 
@@ -94,7 +94,7 @@ static void make_packet(struct packet *p, uint32_t i)
 	p->key.dst_port_be = 0x5000;
 	p->key.ip_version = 4;
 	p->hash = mos_hash_join(mos_hash_end4(client, p->key.src_port_be, 7),
-				mos_hash_end4(server, p->key.dst_port_be, 7));
+	                        mos_hash_end4(server, p->key.dst_port_be, 7));
 }
 
 static void shuffle(struct packet *p, uint32_t n)
@@ -183,7 +183,7 @@ static void lookup_touch(struct mos_flow_table *t, const struct packet *p, uint3
 }
 
 static void measure(const char *name, struct mos_flow_table *t, const struct packet *p, uint32_t n,
-		    void (*work)(struct mos_flow_table *, const struct packet *, uint32_t))
+                    void (*work)(struct mos_flow_table *, const struct packet *, uint32_t))
 {
 	int count = n > 500000 ? 9 : n > 50000 ? 31 : ROUNDS_MAX;
 
@@ -209,7 +209,7 @@ static void replace(struct mos_flow_table *t, const struct packet *p, uint32_t n
 }
 
 static void measure_join(const char *name, struct mos_flow_table *t, void *mem, size_t bytes,
-			 uint32_t n)
+                         uint32_t n)
 {
 	uint64_t best = UINT64_MAX;
 	struct timespec a, b;

@@ -41,9 +41,9 @@ enum {
 	RING = 8192,
 	FRAME = 64,
 	PAYLOAD = FRAME - sizeof(struct rte_ether_hdr) - sizeof(struct rte_ipv4_hdr) -
-		  sizeof(struct rte_tcp_hdr),
+	          sizeof(struct rte_tcp_hdr),
 	PASSES_MAX = 4096,
-	DATA = 8,		 /* the row behind those of the steps */
+	DATA = 8,                /* the row behind those of the steps */
 	HUGE_PAGES_NEEDED = 200, /* 2 MB each: a million flows */
 };
 
@@ -84,8 +84,8 @@ static int meta_offset;
 
 static uint32_t flow_count;
 static struct ends *ends; /* by flow */
-static uint32_t *order;	  /* flows as they come */
-static uint64_t seen;	  /* by the callback */
+static uint32_t *order;   /* flows as they come */
+static uint64_t seen;     /* by the callback */
 
 /* Cycles of 100 packets, pass by pass, of each step and of DATA. */
 static uint64_t pass_cycles[DATA + 1][PASSES_MAX];
@@ -125,17 +125,17 @@ static void start_eal(char *cpu)
 	bool huge = free_hugepages() >= HUGE_PAGES_NEEDED;
 	char prefix[64];
 	char *argv[] = {"bench",
-			"-l",
-			cpu,
-			"--no-pci",
-			"--no-telemetry",
-			"--log-level",
-			"error",
-			prefix,
-			huge ? "--in-memory" : "--no-shconf",
-			"--no-huge",
-			"-m",
-			"400"};
+	                "-l",
+	                cpu,
+	                "--no-pci",
+	                "--no-telemetry",
+	                "--log-level",
+	                "error",
+	                prefix,
+	                huge ? "--in-memory" : "--no-shconf",
+	                "--no-huge",
+	                "-m",
+	                "400"};
 
 	snprintf(file_prefix, sizeof(file_prefix), "bench%d", getpid());
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
@@ -207,7 +207,7 @@ static void make_shard(uint32_t flows)
 	if (mos_shard_plan(&plan, ring, ring, flows, 0) != 0)
 		die("no plan");
 	mz = rte_memzone_reserve_aligned("bench_shard", plan.total, SOCKET_ID_ANY, 0,
-					 MOS_CACHE_LINE);
+	                                 MOS_CACHE_LINE);
 	if (mz == NULL)
 		die("not enough memory for the flows");
 	shard = mz->addr;

@@ -13,7 +13,7 @@
 #include "shared/names.h"
 #include "shared/packet/test_frame.h"
 
-#define POOL	2047
+#define POOL    2047
 #define WORKERS 4 /* one after the other, in one test */
 
 struct harness hs;
@@ -40,9 +40,9 @@ static void end_eal(void)
 void hs_eal(void)
 {
 	char prefix[64];
-	char *argv[] = {"test",	 "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-			"-m",	 "128",	      "-l",	     "0",	 "--log-level",
-			"error", prefix};
+	char *argv[] = {"test",  "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
+	                "-m",    "128",       "-l",          "0",        "--log-level",
+	                "error", prefix};
 
 	snprintf(file_prefix, sizeof(file_prefix), "worker%d", getpid());
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
@@ -53,7 +53,7 @@ void hs_eal(void)
 	atexit(end_eal);
 	meta_offset = rte_mbuf_dynfield_register(&meta_field);
 	hs.pool = rte_pktmbuf_pool_create(MOS_PKT_POOL, POOL, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-					  SOCKET_ID_ANY);
+	                                  SOCKET_ID_ANY);
 	if (meta_offset < 0 || hs.pool == NULL) {
 		fprintf(stderr, "no dynamic field or no packets: skipped\n");
 		exit(77);
@@ -153,7 +153,7 @@ struct mos_ledger_verdict hs_bury(void)
 	mos_ring_repair_consumer(s->rx);
 	mos_ring_repair_producer(s->tx);
 	ck_assert(mos_ledger_resolve(&s->ledger, s->rx->cons.tail, s->tx->prod.tail,
-				     rte_ring_count(s->rx), &v));
+	                             rte_ring_count(s->rx), &v));
 	for (uint32_t i = 0; i < v.done + v.suspect; i++) {
 		ck_assert_int_eq(rte_ring_sc_dequeue(s->rx, &m), 0);
 		if (!v.sent)
@@ -222,8 +222,8 @@ static void begin_line(int sock, int side, event_t event, const char *hook, cons
 	} else {
 		if (hs.show_sock)
 			append("%d ", sock >= MOS_MON_ID_MAX
-					      ? (sock - MOS_MON_ID_MAX) / (int)hs.shard->max_flows
-					      : sock);
+			                      ? (sock - MOS_MON_ID_MAX) / (int)hs.shard->max_flows
+			                      : sock);
 		append("%s %s:", hook, side_name(side));
 	}
 	hs.last_line = line;
@@ -238,8 +238,8 @@ static void on(mctx_t mctx, int sock, int side, event_t event, const char *hook,
 		hs.act(sock, side, event, hook_point);
 	if (hook_point != MOS_NULL)
 		snprintf(states, sizeof(states), "%s/%s",
-			 mos_tcp_state_name(state_of(mctx, sock, MOS_TCP_STATE_CLI)),
-			 mos_tcp_state_name(state_of(mctx, sock, MOS_TCP_STATE_SVR)));
+		         mos_tcp_state_name(state_of(mctx, sock, MOS_TCP_STATE_CLI)),
+		         mos_tcp_state_name(state_of(mctx, sock, MOS_TCP_STATE_SVR)));
 	begin_line(sock, side, event, hook, states);
 	append(" %s [%s]\n", event_name(event), states);
 }
@@ -262,7 +262,7 @@ void hs_on_null(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *ar
 int hs_passive(void)
 {
 	static const event_t events[] = {MOS_ON_PKT_IN, MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE,
-					 MOS_ON_CONN_END};
+	                                 MOS_ON_CONN_END};
 	mctx_t mctx = hs_mctx();
 	int sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 
@@ -283,7 +283,7 @@ int hs_raw(void)
 
 	ck_assert_int_ge(sock, 0);
 	ck_assert_int_eq(mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_NULL, hs_on_null),
-			 0);
+	                 0);
 	return sock;
 }
 
@@ -460,7 +460,7 @@ void hs_act_on(event_t event, int hook, void (*body)(int sock, int side))
 }
 
 void hs_in_callback(event_t event, int hook, void (*body)(int sock, int side),
-		    const struct hs_pkt *p)
+                    const struct hs_pkt *p)
 {
 	hs_act_on(event, hook, body);
 	hs_send(p);

@@ -47,7 +47,7 @@ struct hs_pkt {
 	uint8_t flags;
 	uint32_t seq, ack;
 	uint32_t payload; /* bytes */
-	uint32_t flow;	  /* number of the client */
+	uint32_t flow;    /* number of the client */
 	uint16_t vlan;
 	bool ip6;
 	bool bad_sum; /* of TCP */
@@ -125,7 +125,7 @@ void hs_act_on(event_t event, int hook, void (*body)(int sock, int side));
 
 /* Send the packet and run a round with it; the body must have run. The log is cleared. */
 void hs_in_callback(event_t event, int hook, void (*body)(int sock, int side),
-		    const struct hs_pkt *p);
+                    const struct hs_pkt *p);
 
 /* Let time pass, then run rounds until nothing is due. */
 void hs_advance(uint64_t ms);

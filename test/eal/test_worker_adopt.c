@@ -69,7 +69,7 @@ START_TEST(successor_is_told_of_each_flow_and_goes_on)
 	hs_round();
 	ck_assert_str_eq(hs.log, START_AGAIN("ESTABLISHED/ESTABLISHED"));
 	hs_expect(data, "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-			"RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	                "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
 }
 END_TEST
 
@@ -78,8 +78,8 @@ START_TEST(flow_is_told_before_its_first_packet)
 	leave_one_flow();
 	succeed();
 	hs_expect(data, START_AGAIN("ESTABLISHED/ESTABLISHED") //
-		  "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-		  "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	          "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
+	          "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
 	hs_clear();
 	hs_round();
 	ck_assert_str_eq(hs.log, ""); /* and only once */
@@ -95,7 +95,7 @@ START_TEST(flow_is_told_before_its_end)
 	hs_send(&syn); /* the tuple is used again: the adopted flow ends */
 	hs_round();
 	ck_assert(strncmp(hs.log, START_AGAIN("ESTABLISHED/ESTABLISHED"),
-			  strlen(START_AGAIN("ESTABLISHED/ESTABLISHED"))) == 0);
+	                  strlen(START_AGAIN("ESTABLISHED/ESTABLISHED"))) == 0);
 	ck_assert_ptr_nonnull(strstr(hs.log, "CONN_END"));
 }
 END_TEST
@@ -108,10 +108,10 @@ START_TEST(flow_that_idled_too_long_meanwhile_ends_at_once)
 	succeed();
 	hs_advance(100);
 	ck_assert_str_eq(hs.log, START_AGAIN("ESTABLISHED/ESTABLISHED") //
-			 "RCV CLI: STATE_CHANGE CONN_END [CLOSED/ESTABLISHED]\n"
-			 "SND CLI: STATE_CHANGE CONN_END [CLOSED/ESTABLISHED]\n"
-			 "RCV SVR: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
-			 "SND SVR: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n");
+	                 "RCV CLI: STATE_CHANGE CONN_END [CLOSED/ESTABLISHED]\n"
+	                 "SND CLI: STATE_CHANGE CONN_END [CLOSED/ESTABLISHED]\n"
+	                 "RCV SVR: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
+	                 "SND SVR: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n");
 	ck_assert_uint_eq(hs.c->flows.count, 0);
 }
 END_TEST
@@ -170,8 +170,8 @@ START_TEST(torn_record_is_mended_and_goes_on)
 	ck_assert_uint_eq(hs_count(MOS_CTR_W_FLOWS_MENDED), 1);
 	ck_assert_uint_eq(only_flow()->seqcount % 2, 0);
 	hs_expect(data, START_AGAIN("ESTABLISHED/ESTABLISHED") //
-		  "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-		  "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	          "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
+	          "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
 	hs_send(&rst);
 	hs_round();
 	ck_assert_uint_eq(hs.c->flows.count, 0);
@@ -283,7 +283,7 @@ END_TEST
 
 /* A connection whose every callback is the last of some worker. */
 static const struct hs_pkt short_life[] = {
-	SYN(1000),	     SYN_ACK(5000, 1001),   ACK(1001, 5001),
+	SYN(1000),           SYN_ACK(5000, 1001),   ACK(1001, 5001),
 	DATA(1001, 5001, 9), S_DATA(5001, 1010, 9), FIN(1010, 5010),
 	S_FIN(5010, 1011),   ACK(1011, 5011),
 };

@@ -138,7 +138,7 @@ static void call_all(int sock, int side)
 	for (unsigned i = 0; i < RTE_DIM(calls); i++) {
 		ck_assert_int_eq(sock, active);
 		ck_assert_msg(calls[i].call(hs_mctx()) == 0, "%s: %s", calls[i].name,
-			      strerror(errno));
+		              strerror(errno));
 	}
 }
 
@@ -160,7 +160,7 @@ static void call_with_bad_context(int sock, int side)
 		ck_assert_msg(calls[i].call(&stray) == -1 && errno == EACCES, "%s", calls[i].name);
 		errno = 0; /* another context of the process, which nobody has created */
 		ck_assert_msg(calls[i].call(&mos_worker.ctx[3].api) == -1 && errno == EACCES, "%s",
-			      calls[i].name);
+		              calls[i].name);
 	}
 }
 
@@ -210,7 +210,7 @@ START_TEST(ended_context_is_refused_by_every_call)
 		if (calls[i].call == do_close)
 			continue; /* it makes its socket first */
 		ck_assert_msg(calls[i].call(hs_mctx()) == -1 && errno == EACCES, "%s",
-			      calls[i].name);
+		              calls[i].name);
 	}
 }
 END_TEST
@@ -285,9 +285,9 @@ START_TEST(events_are_registered_only_where_they_occur)
 
 			errno = 0;
 			res = mtcp_register_callback(hs_mctx(), passive, registrations[i].event,
-						     hooks[h], no_callback);
+			                             hooks[h], no_callback);
 			ck_assert_msg(res == (err ? -1 : 0) && errno == err, "row %u hook %d: %d",
-				      i, h, errno);
+			              i, h, errno);
 		}
 	}
 	fails(EINVAL, mtcp_register_callback(hs_mctx(), passive, MOS_ON_PKT_IN, 0, no_callback));
@@ -305,12 +305,12 @@ START_TEST(change_on_a_passive_socket_is_for_new_flows)
 	open_flow();
 	for (int hook = 0; hook < 2; hook++)
 		ck_assert_int_eq(mtcp_register_callback(hs_mctx(), passive, MOS_ON_PKT_IN,
-							hook ? MOS_HK_SND : MOS_HK_RCV, NULL),
-				 0);
+		                                        hook ? MOS_HK_SND : MOS_HK_RCV, NULL),
+		                 0);
 	hs_expect(data, "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-			"RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	                "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
 	hs_expect(other, "SND CLI: CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
-			 "RCV SVR: CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
+	                 "RCV SVR: CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
 }
 END_TEST
 
@@ -320,7 +320,7 @@ static void drop_own_callbacks(int sock, int side)
 		mtcp_register_callback(hs_mctx(), sock, MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, NULL),
 		0);
 	ck_assert_int_eq(mtcp_register_callback(hs_mctx(), sock, MOS_ON_PKT_IN, MOS_HK_RCV, NULL),
-			 0);
+	                 0);
 }
 
 /* The dispatch under way goes on with the set it began with. */
@@ -331,11 +331,11 @@ START_TEST(change_in_a_callback_counts_from_the_next_dispatch)
 	open_flow();
 	hs_act_on(MOS_ON_PKT_IN, MOS_HK_SND, drop_own_callbacks);
 	hs_expect(fin, "SND CLI: PKT_IN STATE_CHANGE [FIN_WAIT_1/ESTABLISHED]\n"
-		       "RCV SVR: STATE_CHANGE [FIN_WAIT_1/CLOSE_WAIT]\n");
+	               "RCV SVR: STATE_CHANGE [FIN_WAIT_1/CLOSE_WAIT]\n");
 	hs.act = NULL;
 	hs_expect(data, "SND CLI: PKT_IN [FIN_WAIT_1/CLOSE_WAIT]\n");
 	hs_expect(other, "SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
-			 "RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
+	                 "RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
 }
 END_TEST
 
@@ -381,7 +381,7 @@ START_TEST(other_sockets_go_on_after_one_is_closed)
 	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_SND, close_first, &data);
 	hs.show_sock = true;
 	hs_expect(data, "1 SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-			"1 RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	                "1 RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
 	ck_assert_int_eq(hs_passive(), 0); /* the id is free again */
 }
 END_TEST

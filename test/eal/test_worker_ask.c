@@ -180,7 +180,7 @@ START_TEST(each_socket_of_each_flow_keeps_its_own_pointer)
 	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_RCV, expect_kept, &syn);
 	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_SND, keep_on_others, &syn);
 	hs_in_callback(MOS_ON_CONN_END, MOS_HK_SND, expect_kept,
-		       &(struct hs_pkt)S_RST_ACK(0, 1001));
+	               &(struct hs_pkt)S_RST_ACK(0, 1001));
 	ck_assert_uint_eq(hs.acted, 4); /* two halves, two sockets */
 	hs_in_callback(MOS_ON_CONN_START, MOS_HK_SND, expect_none_and_keep, &syn);
 }

@@ -18,7 +18,7 @@ static void open_flow(void)
 static void stop_in_callback(int sock, int side)
 {
 	ck_assert_int_eq(mtcp_destroy_context(hs_mctx()),
-			 0); /* asks, and does not wait for itself */
+	                 0); /* asks, and does not wait for itself */
 }
 
 START_TEST(context_destroyed_in_a_callback_ends_after_the_round)

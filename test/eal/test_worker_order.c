@@ -180,7 +180,7 @@ START_TEST(reset_out_of_the_window_ends_nothing)
 	open_usual();
 	hs_handshake(0);
 	hs_expect(blind, "SND SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-			 "RCV CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	                 "RCV CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
 	ck_assert_uint_eq(hs_count(MOS_CTR_W_TCP_BOGUS), 1);
 }
 END_TEST
@@ -225,7 +225,7 @@ START_TEST(flow_that_idled_within_a_burst_ends_between_its_packets)
 	hs_send(&late);
 	hs_round();
 	ck_assert_str_eq(hs.log, "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-				 "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n" IDLE_END);
+	                         "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n" IDLE_END);
 	ck_assert_uint_eq(hs_count(MOS_CTR_W_ORPHANS), 1);
 }
 END_TEST
@@ -260,20 +260,20 @@ START_TEST(flow_waits_in_time_wait_and_a_late_fin_prolongs_it)
 	hs_handshake(0);
 	run(server_closes, last);
 	hs_expect(server_closes[last].p, "SND SVR: PKT_IN [LAST_ACK/TIME_WAIT]\n"
-					 "RCV CLI: PKT_IN STATE_CHANGE [CLOSED/TIME_WAIT]\n");
+	                                 "RCV CLI: PKT_IN STATE_CHANGE [CLOSED/TIME_WAIT]\n");
 	hs_clear();
 	hs_advance(1900);
 	ck_assert_str_eq(hs.log, "");
 	hs_expect(late, "SND CLI: PKT_IN [CLOSED/TIME_WAIT]\n"
-			"RCV SVR: PKT_IN [CLOSED/TIME_WAIT]\n");
+	                "RCV SVR: PKT_IN [CLOSED/TIME_WAIT]\n");
 	hs_clear();
 	hs_advance(1900);
 	ck_assert_str_eq(hs.log, "");
 	hs_advance(150);
 	ck_assert_str_eq(hs.log, "RCV SVR: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
-				 "SND SVR: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
-				 "RCV CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
-				 "SND CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n");
+	                         "SND SVR: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
+	                         "RCV CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
+	                         "SND CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n");
 	ck_assert_uint_eq(hs.c->flows.count, 0);
 }
 END_TEST
@@ -340,8 +340,8 @@ START_TEST(raw_socket_sees_each_ip_packet_once_and_first)
 	hs_raw();
 	hs_passive();
 	hs_expect(syn, "NULL BOTH: PKT_IN []\n"
-		       "SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
-		       "RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
+	               "SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
+	               "RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
 	hs_expect(orphan, "NULL BOTH: PKT_IN []\n");
 	hs_expect(bad, "NULL BOTH: PKT_IN []\n");
 	hs_expect(ip6, "NULL BOTH: PKT_IN []\n");
@@ -366,24 +366,24 @@ START_TEST(passive_sockets_run_in_path_order_and_back)
 		hs_passive();
 	hs.show_sock = true;
 	hs_expect(syn, "0 SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
-		       "1 SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
-		       "2 SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
-		       "0 RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n"
-		       "1 RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n"
-		       "2 RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
+	               "1 SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
+	               "2 SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
+	               "0 RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n"
+	               "1 RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n"
+	               "2 RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
 	hs_expect(answer, "2 SND SVR: PKT_IN [SYN_SENT/SYN_RCVD]\n"
-			  "1 SND SVR: PKT_IN [SYN_SENT/SYN_RCVD]\n"
-			  "0 SND SVR: PKT_IN [SYN_SENT/SYN_RCVD]\n"
-			  "2 RCV CLI: PKT_IN STATE_CHANGE [ESTABLISHED/SYN_RCVD]\n"
-			  "1 RCV CLI: PKT_IN STATE_CHANGE [ESTABLISHED/SYN_RCVD]\n"
-			  "0 RCV CLI: PKT_IN STATE_CHANGE [ESTABLISHED/SYN_RCVD]\n");
+	                  "1 SND SVR: PKT_IN [SYN_SENT/SYN_RCVD]\n"
+	                  "0 SND SVR: PKT_IN [SYN_SENT/SYN_RCVD]\n"
+	                  "2 RCV CLI: PKT_IN STATE_CHANGE [ESTABLISHED/SYN_RCVD]\n"
+	                  "1 RCV CLI: PKT_IN STATE_CHANGE [ESTABLISHED/SYN_RCVD]\n"
+	                  "0 RCV CLI: PKT_IN STATE_CHANGE [ESTABLISHED/SYN_RCVD]\n");
 	mtcp_close(&hs.c->api, 1);
 	hs_round();
 	hs_passive(); /* the same number, but the end of the path; it does not see this flow */
 	hs_expect(ack, "0 SND CLI: PKT_IN [ESTABLISHED/SYN_RCVD]\n"
-		       "2 SND CLI: PKT_IN [ESTABLISHED/SYN_RCVD]\n"
-		       "0 RCV SVR: PKT_IN STATE_CHANGE [ESTABLISHED/ESTABLISHED]\n"
-		       "2 RCV SVR: PKT_IN STATE_CHANGE [ESTABLISHED/ESTABLISHED]\n");
+	               "2 SND CLI: PKT_IN [ESTABLISHED/SYN_RCVD]\n"
+	               "0 RCV SVR: PKT_IN STATE_CHANGE [ESTABLISHED/ESTABLISHED]\n"
+	               "2 RCV SVR: PKT_IN STATE_CHANGE [ESTABLISHED/ESTABLISHED]\n");
 }
 END_TEST
 

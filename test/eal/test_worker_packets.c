@@ -25,11 +25,11 @@ START_TEST(tuple_used_again_ends_the_old_flow_first)
 	open_usual();
 	hs_handshake(0);
 	hs_expect(again, "RCV SVR: STATE_CHANGE CONN_END [ESTABLISHED/CLOSED]\n"
-			 "SND SVR: STATE_CHANGE CONN_END [ESTABLISHED/CLOSED]\n"
-			 "RCV CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
-			 "SND CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
-			 "SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
-			 "RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
+	                 "SND SVR: STATE_CHANGE CONN_END [ESTABLISHED/CLOSED]\n"
+	                 "RCV CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
+	                 "SND CLI: STATE_CHANGE CONN_END [CLOSED/CLOSED]\n"
+	                 "SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]\n"
+	                 "RCV SVR: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/SYN_RCVD]\n");
 	ck_assert_uint_eq(hs.c->flows.count, 1);
 }
 END_TEST
@@ -78,7 +78,7 @@ START_TEST(full_table_passes_new_flows_unmonitored)
 	ck_assert_uint_eq(hs_count(MOS_CTR_W_FLOW_TABLE_FULL), 1);
 	ck_assert_uint_eq(hs_count(MOS_CTR_W_ORPHANS), 1);
 	hs_expect(known, "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
-			 "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	                 "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
 	hs_advance(31000);
 	hs_send(&syn);
 	hs_round();

@@ -43,7 +43,7 @@ static void check_apps(void)
 		for (j = 0; j < app->argc; j++) {
 			require(app->arg_offset[j] < sizeof(app->args));
 			require(memchr(mos_config_app_arg(app, j), '\0',
-				       sizeof(app->args) - app->arg_offset[j]) != NULL);
+			               sizeof(app->args) - app->arg_offset[j]) != NULL);
 		}
 	}
 }

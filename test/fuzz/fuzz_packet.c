@@ -86,7 +86,7 @@ static uint16_t naive_sum(const uint8_t *p, size_t len)
 }
 
 static void check_meta(const struct mos_pkt_meta *m, const uint8_t *data, size_t data_len,
-		       size_t frame_len)
+                       size_t frame_len)
 {
 	CHECK(m->pkt_class <= MOS_PKT_BAD && m->defect < MOS_DEFECT_COUNT);
 	CHECK((m->pkt_class == MOS_PKT_BAD) == (m->defect != MOS_DEFECT_NONE));
@@ -118,7 +118,7 @@ static void check_meta(const struct mos_pkt_meta *m, const uint8_t *data, size_t
 
 /* The packet of the other direction is of the same class and has the same hash. */
 static void check_reverse(const struct mos_pkt_meta *m, uint8_t *data, size_t data_len,
-			  size_t frame_len, uint64_t seed)
+                          size_t frame_len, uint64_t seed)
 {
 	size_t addr_len = m->ip_version == 4 ? 4 : 16;
 	uint8_t *src = data + m->l3_off + (m->ip_version == 4 ? 12 : 8);

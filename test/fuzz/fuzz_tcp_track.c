@@ -24,7 +24,7 @@ enum { ISN_LEN = 8, STEP_LEN = 8 };
 enum what {
 	WHOLE, /* both updates */
 	WHOLE_TOO,
-	EDITED,	    /* the SND hook changed the segment: the receiver sees the next one */
+	EDITED,     /* the SND hook changed the segment: the receiver sees the next one */
 	INTERRUPTED /* the worker died between the updates */
 };
 
@@ -76,7 +76,7 @@ static uint32_t near_ack(const struct bench *b, int from, const uint8_t *p)
 }
 
 static struct mos_tcp_seg segment(const struct bench *b, int from, const uint8_t *p,
-				  struct mos_tcp_opts *opts)
+                                  struct mos_tcp_opts *opts)
 {
 	struct mos_tcp_seg seg = {
 		.seq = near_seq(b, from, p),
@@ -128,7 +128,7 @@ static void check_pair(const struct mos_flow *f, int side)
 
 /* One update: `side` is the half that may change its state. */
 static void check_update(const struct mos_flow *was, const struct mos_flow *f, int side,
-			 unsigned bits)
+                         unsigned bits)
 {
 	CHECK(f->state[!side] == was->state[!side]);
 	CHECK((f->state[side] != was->state[side]) == !!(bits & MOS_TRACK_STATE));

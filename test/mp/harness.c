@@ -21,7 +21,7 @@ enum {
 
 struct harness harness;
 
-static char stage_prefix[16];	 /* of all prefixes of this run */
+static char stage_prefix[16];    /* of all prefixes of this run */
 static struct worker latest[32]; /* whose logs are shown */
 static unsigned launched;
 
@@ -281,10 +281,10 @@ void harness_configure(const char *keys)
 	char text[2048];
 
 	snprintf(text, sizeof(text),
-		 "mos {\n\tprefix = %s\n\tworkers = 2\n\tmax_concurrency = 8192\n%s\n"
-		 "\tnetdev {\n\t\tbox_a\n\t\tbox_b\n\t}\n"
-		 "\tnic_forward_table {\n\t\tbox_a box_b\n\t}\n}\n",
-		 harness.prefix, keys);
+	         "mos {\n\tprefix = %s\n\tworkers = 2\n\tmax_concurrency = 8192\n%s\n"
+	         "\tnetdev {\n\t\tbox_a\n\t\tbox_b\n\t}\n"
+	         "\tnic_forward_table {\n\t\tbox_a box_b\n\t}\n}\n",
+	         harness.prefix, keys);
 	harness_write_conf(text);
 }
 
@@ -386,7 +386,7 @@ bool harness_wait_served(const struct worker *w, int timeout_ms)
 	char text[64];
 
 	snprintf(text, sizeof(text), "shard %u: served by pid %d\n", w->shard,
-		 (int)proc_pid(w->proc));
+	         (int)proc_pid(w->proc));
 	return proc_wait_line(harness.primary, &mark, text, NULL, timeout_ms);
 }
 
@@ -427,7 +427,7 @@ void harness_stop_worker(struct worker *w)
 	expect(status == 0, "worker pid %d ended with wait status 0x%x", (int)proc_pid(w->proc),
 	       (unsigned)status);
 	snprintf(text, sizeof(text), "shard %u: pid %d gave it back\n", w->shard,
-		 (int)proc_pid(w->proc));
+	         (int)proc_pid(w->proc));
 	expect(proc_wait_line(harness.primary, &mark, text, NULL, SOON_MS),
 	       "shard %u was not given back", w->shard);
 	forget(w);
@@ -450,7 +450,7 @@ struct app_report harness_ask_worker(const struct worker *w)
 	expect(proc_wait_line(w->proc, &mark, "app: live", line, SOON_MS),
 	       "worker pid %d does not answer", (int)proc_pid(w->proc));
 	expect(sscanf(line, "app: live %u replayed %u established %u packets %llu", &r.live,
-		      &r.replayed, &r.established, &r.packets) == 4,
+	              &r.replayed, &r.established, &r.packets) == 4,
 	       "unexpected answer: %s", line);
 	return r;
 }

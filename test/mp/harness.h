@@ -34,8 +34,8 @@ enum {
 
 struct harness {
 	char prefix[32];
-	char dir[64];	      /* for files of this test */
-	char conf[96];	      /* dir/mos.conf */
+	char dir[64];         /* for files of this test */
+	char conf[96];        /* dir/mos.conf */
 	char build[256];      /* build directory */
 	struct proc *primary; /* the one that harness_start_primary() started last */
 };
@@ -116,7 +116,7 @@ void harness_kill_worker(struct worker *w);
 
 /* What a worker tells on SIGUSR1. */
 struct app_report {
-	unsigned live;	      /* flows it knows */
+	unsigned live;        /* flows it knows */
 	unsigned replayed;    /* of these, told of by a replay */
 	unsigned established; /* of these, both ends ESTABLISHED when it was told */
 	unsigned long long packets;

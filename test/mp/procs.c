@@ -277,7 +277,7 @@ void proc_dump(struct proc *p, const char *title)
 {
 	pthread_mutex_lock(&p->lock);
 	fprintf(stderr, "---- %s (pid %d) printed, at the end:\n%s----\n", title, (int)p->pid,
-		p->text + (p->len > DUMP_BYTES ? p->len - DUMP_BYTES : 0));
+	        p->text + (p->len > DUMP_BYTES ? p->len - DUMP_BYTES : 0));
 	pthread_mutex_unlock(&p->lock);
 }
 

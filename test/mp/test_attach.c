@@ -29,8 +29,8 @@
 #include "secondary/eal/eal_worker.h"
 #include "shared/eal_host/eal_host.h"
 
-#define ZONE	    "attach_test"
-#define MEM_MB	    64
+#define ZONE        "attach_test"
+#define MEM_MB      64
 #define ATTACHES    50
 #define REPORT_FD   3
 #define DEADLINE_MS 10000
@@ -49,7 +49,7 @@ static uint64_t now_us(void)
 static void sleep_us(uint64_t us)
 {
 	struct timespec t = {.tv_sec = (time_t)(us / 1000000),
-			     .tv_nsec = (long)(us % 1000000) * 1000};
+	                     .tv_nsec = (long)(us % 1000000) * 1000};
 
 	nanosleep(&t, NULL);
 }
@@ -342,7 +342,7 @@ START_TEST(killed_in_its_attach_does_not_keep_the_next_one_out)
 END_TEST
 
 static const char *const held[] = {"memzone-read", "memzone-write", "hotplug-read", "hotplug-write",
-				   "tailq-write"};
+                                   "tailq-write"};
 
 START_TEST(lock_of_a_dead_worker_is_mended)
 {
@@ -500,11 +500,11 @@ static Suite *attach_suite(bool tear_heap)
 static int run(bool tear_heap)
 {
 	struct mos_eal_primary_opt opt = {.file_prefix = prefix,
-					  .vdevs = vdevs,
-					  .vdev_count = RTE_DIM(vdevs),
-					  .cpu = -1,
-					  .mem_mb = MEM_MB,
-					  .quiet = true};
+	                                  .vdevs = vdevs,
+	                                  .vdev_count = RTE_DIM(vdevs),
+	                                  .cpu = -1,
+	                                  .mem_mb = MEM_MB,
+	                                  .quiet = true};
 	const struct rte_memzone *mz;
 	char err[256] = "";
 	SRunner *sr;
@@ -539,7 +539,7 @@ int main(int argc, char **argv)
 
 	if (argc == 3)
 		return strcmp(argv[2], "primary") == 0 ? primary_main(argv[1])
-						       : worker_main(argv[1], argv[2]);
+		                                       : worker_main(argv[1], argv[2]);
 	/* Twice: with an orderly end, and with a heap that must not be touched at the end. */
 	for (int tear_heap = 0; tear_heap <= 1 && status == 0; tear_heap++) {
 		pid_t pid = fork();

@@ -103,8 +103,8 @@ END_TEST
 START_TEST(mos_run_starts_a_dead_worker_again_for_the_same_shard)
 {
 	char run[300], app[300], line[LINE_LEN];
-	const char *const argv[] = {run, "-n", "2",	     "--respawn", "--",
-				    app, "-f", harness.conf, NULL};
+	const char *const argv[] = {run, "-n", "2",          "--respawn", "--",
+	                            app, "-f", harness.conf, NULL};
 	size_t mark = 0;
 	struct proc *p;
 	int pid = 0;
@@ -116,8 +116,8 @@ START_TEST(mos_run_starts_a_dead_worker_again_for_the_same_shard)
 	p = proc_start(argv, NULL);
 	for (unsigned shard = 0; shard < 2; shard++)
 		expect(proc_wait_line(harness.primary, &(size_t){0},
-				      shard == 0 ? "shard 0: served by" : "shard 1: served by",
-				      line, READY_MS),
+		                      shard == 0 ? "shard 0: served by" : "shard 1: served by",
+		                      line, READY_MS),
 		       "shard %u is not served", shard);
 	sscanf(strstr(line, "pid "), "pid %d", &pid);
 	ck_assert_int_gt(pid, 1);

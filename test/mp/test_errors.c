@@ -19,7 +19,7 @@
 #include "shared/root/root.h"
 
 #define TEXT_LEN 1024
-#define NOBODY	 "65534"
+#define NOBODY   "65534"
 
 static char primary_path[300], app_path[300];
 
@@ -73,8 +73,8 @@ START_TEST(worker_without_primary)
 
 	harness_configure("");
 	snprintf(line, sizeof(line),
-		 "no mos-primary runs with prefix %s; start it: mos-primary -f FILE",
-		 harness.prefix);
+	         "no mos-primary runs with prefix %s; start it: mos-primary -f FILE",
+	         harness.prefix);
 	assert_app_refuses(line);
 	expect(!harness_leftovers(harness.prefix, left, sizeof(left)), "left behind: %s", left);
 }
@@ -88,9 +88,9 @@ START_TEST(second_primary_of_the_same_prefix)
 	harness_configure("");
 	harness_start_primary();
 	assert_refuses(argv,
-		       "mos-primary: another mos-primary (pid %d) runs with prefix %s; "
-		       "stop it or set another `prefix`\n",
-		       (int)proc_pid(harness.primary), harness.prefix);
+	               "mos-primary: another mos-primary (pid %d) runs with prefix %s; "
+	               "stop it or set another `prefix`\n",
+	               (int)proc_pid(harness.primary), harness.prefix);
 	w = harness_start_worker(0, NULL); /* the first one works on */
 	harness_stop_worker(&w);
 	harness_stop_primary();
@@ -107,9 +107,9 @@ START_TEST(third_worker_of_two)
 	for (unsigned i = 0; i < 2; i++)
 		w[i] = harness_start_worker(i, NULL);
 	snprintf(line, sizeof(line),
-		 "no free shard: 0 is held by pid %d, 1 is held by pid %d; "
-		 "stop one, or raise `workers`",
-		 (int)proc_pid(w[0].proc), (int)proc_pid(w[1].proc));
+	         "no free shard: 0 is held by pid %d, 1 is held by pid %d; "
+	         "stop one, or raise `workers`",
+	         (int)proc_pid(w[0].proc), (int)proc_pid(w[1].proc));
 	assert_app_refuses(line);
 	for (unsigned i = 0; i < 2; i++) {
 		harness_ask_worker(&w[i]);
@@ -124,9 +124,9 @@ START_TEST(port_that_does_not_exist)
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "mos {\n\tprefix = %s\n\tworkers = 2\n\tnetdev {\n\t\tbox_a\n\t\tnosuch0\n\t}\n"
-		 "\tnic_forward_table {\n\t\tbox_a nosuch0\n\t}\n}\n",
-		 harness.prefix);
+	         "mos {\n\tprefix = %s\n\tworkers = 2\n\tnetdev {\n\t\tbox_a\n\t\tnosuch0\n\t}\n"
+	         "\tnic_forward_table {\n\t\tbox_a nosuch0\n\t}\n}\n",
+	         harness.prefix);
 	harness_write_conf(text);
 	assert_primary_refuses("port nosuch0: no such interface; see `ip link`");
 }
@@ -138,7 +138,7 @@ START_TEST(mistake_in_the_configuration)
 
 	harness_configure("\tworkrs = 2");
 	snprintf(line, sizeof(line), "%s:5: unknown key `workrs`; did you mean `workers`?",
-		 harness.conf);
+	         harness.conf);
 	assert_primary_refuses(line);
 	assert_app_refuses(line);
 }
@@ -165,10 +165,10 @@ START_TEST(too_few_hugepages)
 	status = proc_run(argv, output, sizeof(output), READY_MS);
 	ck_assert_int_eq(WEXITSTATUS(status), 1);
 	expect(sscanf(output,
-		      "mos-primary: %u MB of hugepages are needed and %u MB are free; reserve "
-		      "more: "
-		      "echo %u > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages\n",
-		      &need_mb, &free_mb, &pages) == 3,
+	              "mos-primary: %u MB of hugepages are needed and %u MB are free; reserve "
+	              "more: "
+	              "echo %u > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages\n",
+	              &need_mb, &free_mb, &pages) == 3,
 	       "unexpected: %s", output);
 	ck_assert_uint_gt(need_mb, free_mb);
 	ck_assert_uint_ge(pages, need_mb / 2);
@@ -186,20 +186,20 @@ static void assert_nobody_refused(const char *program, const char *name, const c
 	const char *const cp[] = {"cp", program, copy, NULL};
 	const char *const cp_lib[] = {"sh", "-c", libs, NULL};
 	const char *const argv[] = {"setpriv",
-				    "--reuid=" NOBODY,
-				    "--regid=" NOBODY,
-				    "--clear-groups",
-				    "env",
-				    libs,
-				    copy,
-				    "-f",
-				    harness.conf,
-				    NULL};
+	                            "--reuid=" NOBODY,
+	                            "--regid=" NOBODY,
+	                            "--clear-groups",
+	                            "env",
+	                            libs,
+	                            copy,
+	                            "-f",
+	                            harness.conf,
+	                            NULL};
 	int status;
 
 	snprintf(copy, sizeof(copy), "%s/%s", harness.dir, name);
 	snprintf(libs, sizeof(libs), "cp -L %s/secondary/libmos.so.? %s", harness.build,
-		 harness.dir);
+	         harness.dir);
 	ck_assert_int_eq(proc_run(cp, NULL, 0, SOON_MS), 0);
 	ck_assert_int_eq(proc_run(cp_lib, NULL, 0, SOON_MS), 0);
 	snprintf(libs, sizeof(libs), "LD_LIBRARY_PATH=%s", harness.dir);
@@ -215,9 +215,9 @@ START_TEST(not_root)
 
 	harness_configure("");
 	assert_nobody_refused(primary_path, "mos-primary",
-			      "mos-primary: needs root for hugepages and ports; run it with sudo");
+	                      "mos-primary: needs root for hugepages and ports; run it with sudo");
 	assert_nobody_refused(app_path, "worker_app",
-			      "libmos: attaching to the primary needs root: run it with sudo");
+	                      "libmos: attaching to the primary needs root: run it with sudo");
 	expect(!harness_leftovers(harness.prefix, left, sizeof(left)), "left behind: %s", left);
 }
 END_TEST

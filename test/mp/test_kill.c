@@ -25,9 +25,9 @@ enum {
 	CHECK_EVERY = 25,   /* turns, until both flow tables are looked at */
 	WORK_MS_MAX = 150,  /* from being served to being killed */
 	ATTACH_MS_MAX = 80, /* from its start to being killed in its attach */
-	SETUP_MS = 30,	    /* of the workers that take their time between lease and sockets */
-	WORK_US = 25,	    /* on a packet, so that kills meet packets in hand */
-	PROOF = 20,	    /* packets that prove that a group of flows goes on */
+	SETUP_MS = 30,      /* of the workers that take their time between lease and sockets */
+	WORK_US = 25,       /* on a packet, so that kills meet packets in hand */
+	PROOF = 20,         /* packets that prove that a group of flows goes on */
 	BLACKOUTS_MAX = 10000,
 	LOSS_PERCENT = 5, /* by the kernel, when this machine gives the primary no time */
 };
@@ -39,9 +39,9 @@ static const char *const phase_names[PHASES] = {"attach", "setup", "running"};
 struct seat {
 	struct worker worker;
 	uint64_t started_ns;
-	bool slow;	/* takes SETUP_MS to set up */
-	bool noted;	/* how long the shard was without a worker before this one */
-	bool again;	/* its predecessor was killed before it served */
+	bool slow;      /* takes SETUP_MS to set up */
+	bool noted;     /* how long the shard was without a worker before this one */
+	bool again;     /* its predecessor was killed before it served */
 	unsigned flows; /* of its shard */
 	unsigned kills;
 };
@@ -51,7 +51,7 @@ static struct traffic *traffic;
 static unsigned kills_by_phase[PHASES];
 static double blackout_ms[BLACKOUTS_MAX]; /* after a single kill */
 static unsigned blackout_count;
-static double worst_again_ms;	  /* when successors were killed as well */
+static double worst_again_ms;     /* when successors were killed as well */
 static uint64_t worst_silence_ns; /* of a group whose worker was not killed */
 
 static unsigned from_environment(const char *name, unsigned otherwise)
@@ -69,7 +69,7 @@ static int random_below(int n)
 static void pause_us(uint64_t us)
 {
 	struct timespec t = {.tv_sec = (time_t)(us / 1000000),
-			     .tv_nsec = (long)(us % 1000000) * 1000};
+	                     .tv_nsec = (long)(us % 1000000) * 1000};
 
 	nanosleep(&t, NULL);
 }
@@ -248,8 +248,8 @@ static void take_turn(void)
 static uint64_t unsent_by_primary(void)
 {
 	static const char *const names[] = {
-		"drop_ring_full",   "drop_no_worker",  "drop_tx_full",	    "drop_link_down",
-		"drop_too_long",    "drop_no_pair",    "drop_by_app",	    "drop_l2_short",
+		"drop_ring_full",   "drop_no_worker",  "drop_tx_full",      "drop_link_down",
+		"drop_too_long",    "drop_no_pair",    "drop_by_app",       "drop_l2_short",
 		"drop_ip_version",  "drop_ip_hdr_len", "drop_ip_total_len", "drop_ip_checksum",
 		"drop_tcp_hdr_len", "suspect_dropped", "mbufs_recovered",
 	};
@@ -324,7 +324,7 @@ static void assert_deaths_were_seen(void)
 static void begin(void)
 {
 	harness_configure("\tfail_policy = hold 120000 open\n\tring_size = 8192\n"
-			  "\ttcp_timeout = 3600\n");
+	                  "\ttcp_timeout = 3600\n");
 	harness_start_primary();
 	for (unsigned i = 0; i < SEATS; i++)
 		sit_down(i);

@@ -91,10 +91,10 @@ static void assert_hold_ends(const char *text)
 	size_t mark[2] = {0};
 
 	expect(proc_wait_line(harness.primary, &mark[0], "shard 0: no worker within 1500 ms", NULL,
-			      SOON_MS),
+	                      SOON_MS),
 	       "the hold of shard 0 does not end");
 	expect(proc_wait_line(harness.primary, &mark[1], "shard 1: no worker within 1500 ms", NULL,
-			      SOON_MS),
+	                      SOON_MS),
 	       "the hold of shard 1 does not end");
 	ck_assert_uint_eq(proc_count_lines(harness.primary, 0, text), 2);
 }

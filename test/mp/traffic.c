@@ -17,16 +17,16 @@
 #include "test/mp/traffic_frame.h"
 
 #define ROUND_NS   200000     /* between two looks at clock and sockets */
-#define CREDIT_MAX 256	      /* packets that may be made up for after a pause of this thread */
-#define EXTRA_MAX  4	      /* packets beyond the pace in a round: what the box can take */
+#define CREDIT_MAX 256        /* packets that may be made up for after a pause of this thread */
+#define EXTRA_MAX  4          /* packets beyond the pace in a round: what the box can take */
 #define NUMBER_MAX (1u << 20) /* data packets of a flow and direction */
 #define AGAIN_NS   300000000  /* an unanswered SYN is sent again */
-#define RCVBUF	   (64 << 20)
-#define GROUPS	   2
+#define RCVBUF     (64 << 20)
+#define GROUPS     2
 
 struct stream { /* one direction of a flow */
 	uint32_t sent, received;
-	uint32_t next;	/* behind the highest number received */
+	uint32_t next;  /* behind the highest number received */
 	uint64_t *seen; /* bit n: data packet n came */
 };
 
@@ -47,10 +47,10 @@ struct traffic {
 	pthread_mutex_t lock;
 	int fd[2]; /* if_a, if_b */
 	bool stop, shake;
-	unsigned pace;	  /* packets per second */
-	unsigned extra;	  /* packets still to send beyond that */
+	unsigned pace;    /* packets per second */
+	unsigned extra;   /* packets still to send beyond that */
 	uint64_t paid_ns; /* up to when the pace has been kept */
-	unsigned turn;	  /* who sends next */
+	unsigned turn;    /* who sends next */
 	unsigned flow_count, established;
 	struct flow *flow;
 	struct group group[GROUPS];
@@ -225,8 +225,8 @@ static void *run(void *arg)
 static int open_end(const char *name)
 {
 	struct sockaddr_ll at = {.sll_family = AF_PACKET,
-				 .sll_protocol = htons(ETH_P_ALL),
-				 .sll_ifindex = (int)if_nametoindex(name)};
+	                         .sll_protocol = htons(ETH_P_ALL),
+	                         .sll_ifindex = (int)if_nametoindex(name)};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	int one = 1, room = RCVBUF;
 

@@ -22,7 +22,7 @@
 struct traffic;
 
 struct traffic_counts {
-	uint64_t sent;	     /* data packets */
+	uint64_t sent;       /* data packets */
 	uint64_t received;   /* of these, each counted once */
 	uint64_t duplicates; /* came again */
 	uint64_t overtaken;  /* came behind a later one of their flow and direction */

@@ -8,7 +8,7 @@
 
 #include "test/mp/traffic.h"
 
-#define MAGIC	    UINT32_C(0x74657374)
+#define MAGIC       UINT32_C(0x74657374)
 #define CLIENT_ADDR UINT32_C(0x0a090001)
 #define SERVER_ADDR UINT32_C(0x0a090002)
 #define SERVER_PORT 80

@@ -18,7 +18,7 @@ struct frame {
 	uint32_t flow;
 	uint32_t direction; /* 0 from the client, 1 from the server */
 	uint32_t number;    /* of a data packet, from 0, in its flow and direction */
-	uint32_t acked;	    /* data packets of the other direction its sender has seen */
+	uint32_t acked;     /* data packets of the other direction its sender has seen */
 };
 
 /* Write the frame with right lengths and checksums to out (FRAME_MAX bytes). Returns its length. */
