@@ -43,7 +43,10 @@ struct mos_crash_report {
 void mos_crash_repair(struct mos_primary *p, uint32_t shard, bool suspect_forward,
                       struct mos_crash_report *report);
 
-/* Reset head to tail on the side of a ring that a dead process used. */
+/*
+ * Reset head to tail on the side of a ring that a dead process used. With a tail that cannot be,
+ * the ring is emptied. Nobody else uses the ring.
+ */
 void mos_ring_repair_consumer(struct rte_ring *r);
 void mos_ring_repair_producer(struct rte_ring *r);
 
