@@ -17,19 +17,21 @@ static struct mos_counters *counters(struct mos_primary *p)
 /*
  * Move the next packet of the rx ring to the tx ring, where the I/O lcore finds it with its
  * verdict. We are the rx ring's only consumer and the tx ring's only producer now. With no room in
- * the tx ring (the supervisor has waited for it) the packet stays; what is no mbuf of ours is left
- * out, and the audit finds what was lost.
+ * the tx ring (the supervisor has waited for it) the packet stays; what is no mbuf of the shard is
+ * left out, untouched, and the audit finds what was lost.
  */
 static bool move_one(struct mos_primary *p, struct mos_shard *s, const bool *forward)
 {
-	struct rte_mbuf *m;
 	struct mos_pkt_meta *meta;
+	struct rte_mbuf *m;
 
 	if (rte_ring_free_count(s->tx) == 0 || rte_ring_sc_dequeue(s->rx, (void **)&m) != 0)
 		return false;
 	if (!mos_pool_map_has(&p->pool_map, m))
 		return false;
 	meta = mos_meta(p, m);
+	if (meta->owner != s->index + 1)
+		return false; /* of the pool, but not the shard's: somebody else works with it */
 	if (forward != NULL && !*forward)
 		meta->verdict = MOS_VERDICT_DROP;
 	return rte_ring_sp_enqueue(s->tx, m) == 0;
