@@ -44,6 +44,8 @@ void bench_open(void)
 	struct mos_memory_plan plan;
 	char err[256] = "";
 
+	if (bench.p.root != NULL)
+		mos_memory_delete(&bench.p); /* the test before has failed */
 	memset(&bench, 0, sizeof(bench));
 	cfg->workers = 2;
 	cfg->ring_size = RING_SIZE;
