@@ -193,6 +193,44 @@ START_TEST(what_the_application_said_of_the_suspect_stands)
 }
 END_TEST
 
+/* ---- rings ---- */
+
+START_TEST(a_half_written_burst_was_never_in_the_ring)
+{
+	struct rte_ring *r;
+
+	bench_open();
+	r = bench.s->tx;
+	for (uint32_t pos = 0u - RING_SIZE; pos != RING_SIZE; pos++) {
+		bench_start(pos);
+		bench_fill_tx(BEFORE);
+		r->prod.head += BURST;
+		mos_ring_repair_producer(r);
+		must(r->prod.head == pos + BEFORE && r->prod.tail == pos + BEFORE);
+		must(r->cons.head == pos && r->cons.tail == pos);
+	}
+	bench_close();
+}
+END_TEST
+
+START_TEST(a_half_read_burst_is_still_in_the_ring)
+{
+	struct rte_ring *r;
+
+	bench_open();
+	r = bench.s->rx;
+	for (uint32_t pos = 0u - RING_SIZE; pos != RING_SIZE; pos++) {
+		bench_start(pos);
+		bench_put(ROOM);
+		r->cons.head += BURST;
+		mos_ring_repair_consumer(r);
+		must(r->prod.head == pos + ROOM && r->prod.tail == pos + ROOM);
+		must(r->cons.head == pos && r->cons.tail == pos);
+	}
+	bench_close();
+}
+END_TEST
+
 /* ---- strikes ---- */
 
 static void strike(uint32_t flow, struct mos_crash_report *r)
@@ -234,11 +272,15 @@ START_TEST(a_free_record_gets_no_strike)
 	bench_open();
 	other = (bench.flow_slot + 1) % FLOWS;
 	memcpy(before, bench.flow, sizeof(before));
+	memset(bench.s->user_areas, 0xff, sizeof(before));
 	strike(other, &r);
 	strike(FLOWS, &r);
+	ck_assert_uint_eq(r.strikes, 0);
 	strike(NONE - 1, &r);
 	ck_assert_uint_eq(r.strikes, 0);
 	ck_assert_mem_eq(before, bench.flow, sizeof(before));
+	for (size_t i = 0; i < sizeof(before); i++)
+		must(((uint8_t *)bench.s->user_areas)[i] == 0xff);
 	bench_close();
 }
 END_TEST
@@ -396,6 +438,8 @@ int main(void)
 	tcase_add_loop_test(tc, the_packet_in_hand_gets_the_fail_policy, MOS_STAGE_RAW,
 	                    MOS_STAGE_AFTER + 1);
 	tcase_add_test(tc, what_the_application_said_of_the_suspect_stands);
+	tcase_add_test(tc, a_half_written_burst_was_never_in_the_ring);
+	tcase_add_test(tc, a_half_read_burst_is_still_in_the_ring);
 	tcase_add_test(tc, strikes_add_up_and_stop_at_the_largest);
 	tcase_add_test(tc, a_free_record_gets_no_strike);
 	tcase_add_test(tc, a_damaged_flow_table_gets_no_strike);
