@@ -109,7 +109,8 @@ static void sent_before_syn(struct mos_flow *f, int side, const struct mos_tcp_s
 
 /*
  * A half in SYN_SENT sends a plain ACK: it has received a SYN/ACK that the monitor missed. Unless
- * the peer was heard meanwhile, the ACK number is the best there is to tell its iss.
+ * the peer was heard meanwhile, the ACK number is the best there is to tell its iss; what was heard
+ * half the number space away was not the peer.
  */
 static unsigned join_handshake(struct mos_flow *f, int side, uint32_t ack)
 {
@@ -117,7 +118,7 @@ static unsigned join_handshake(struct mos_flow *f, int side, uint32_t ack)
 
 	if (!mos_half_acked(peer, ack))
 		guess_iss(peer, h, ack - 1);
-	if (mos_seq_gt(ack, peer->snd_nxt)) {
+	if (mos_seq_gt(ack, peer->snd_nxt) || !mos_seq_plausible(peer->snd_nxt, ack)) {
 		peer->snd_nxt = ack;
 		peer->flags &= (uint8_t)~MOS_HALF_FIN; /* it was not the end */
 	}
