@@ -288,8 +288,10 @@ typedef struct seq_remap_info {
 
 /*
  * Wait until the stack thread of mctx has ended: by mtcp_destroy_context(), by SIGINT, because
- * the primary ended, or because a replayed capture did. Application thread; not a callback.
- * Returns at once on a bad context. Signals do not end the wait. Section 2.2.
+ * the primary ended, or because a replayed capture did. None of these waits for the program to
+ * call this: the thread may have ended while sockets and callbacks were made, which is no error;
+ * this call then returns at once. Application thread; not a callback. Returns at once on a bad
+ * context. Signals do not end the wait. Section 2.2.
  */
 void mtcp_app_join(mctx_t mctx);
 

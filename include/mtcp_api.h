@@ -19,8 +19,9 @@
  * sets errno. Where trying the same call again can help, its error says "again". No call ends the
  * process. What this version of the library does not build yet (calls, options, events, filters)
  * fails with ENOSYS; README lists it. "Bad context" below means: mctx is NULL, was not returned
- * by mtcp_create_context() of this process, or its stack thread has ended. A destroyed one is
- * refused like any other.
+ * by mtcp_create_context() of this process, or was destroyed. A context whose stack thread has
+ * ended (see mtcp_app_join) is no bad one: the system may end while a program still sets up. Its
+ * sockets, callbacks and timers are made and closed as before, and nothing comes of them.
  *
  * Socket ids are non-negative integers, valid with the context that created them.
  * Monitoring sockets and end-host sockets share one id space. An id is used again after its

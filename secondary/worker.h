@@ -36,22 +36,43 @@ struct rte_mbuf;
 struct mos_cur_pkt {
 	struct rte_mbuf *mbuf;
 	struct mos_pkt_meta *meta;
+	uint64_t raw; /* raw sockets whose filter accepted it: bit per id */
 };
+
+/* What this process keeps about a flow, in one byte. Bits of a side: shift by it. */
+enum mos_flow_flag {
+	MOS_FF_NEW_DATA = 1 << 0,   /* of CLI: it is in mos_new_data */
+	MOS_FF_UNBUFFERED = 1 << 2, /* of CLI: no NEW_DATA, no ERROR (MOS_CLIBUF = 0) */
+	MOS_FF_STOPPED = 1 << 4,    /* some MOS_STOP_MON: look whether anybody still watches */
+};
+
+/* Halves that got in-order bytes in this round. A packet brings new bytes to one half at most. */
+struct mos_new_data {
+	uint32_t count;
+	struct {
+		uint32_t flow;
+		uint8_t side;
+	} half[MOS_BURST_MAX];
+};
+
+struct mos_dispatch;
 
 /* Where a context is in its life: secondary/context draws it. */
 enum mos_ctx_state {
 	MOS_CTX_FREE,
+	MOS_CTX_BUSY,       /* being created or taken apart: nobody may use it */
 	MOS_CTX_SETTING_UP, /* leased; the application creates sockets; no packet is taken */
 	MOS_CTX_RUNNING,
-	MOS_CTX_ENDED, /* the loop has ended, the lease is being given back; or not set up yet */
+	MOS_CTX_ENDED, /* the lease is given back; the application's sockets and timers stay */
 };
 
 struct mos_ctx {
 	struct mtcp_context api;  /* what the application holds: must stay first */
 	_Atomic uint32_t state;   /* enum mos_ctx_state */
+	_Atomic uint32_t destroy; /* 1 = the application gives it up */
+	_Atomic uint32_t callers; /* API calls under way that any thread may make */
 	_Atomic bool stop;        /* asked to end */
 	_Atomic bool open;        /* the application has set up: take packets */
-	_Atomic uint32_t callers; /* API calls under way that any thread may make */
 	pthread_t thread;
 	pthread_t creator; /* thread that created it */
 
@@ -70,7 +91,11 @@ struct mos_ctx {
 	/* sockets, events, timers */
 	struct mos_sockets sockets;
 	struct mos_app_timers timers;
+	struct mos_dispatch *dispatch; /* under way, NULL = none: secondary/event */
+	uint64_t dispatch_serial;
 	struct mos_cur_pkt cur;
+	struct mos_new_data new_data;  /* of this round: secondary/pipeline */
+	uint8_t *flow_flags;           /* by record: enum mos_flow_flag */
 	uint8_t *scratch; /* frame copy behind mtcp_getlastpkt's pointers */
 
 	/* clock */
@@ -102,10 +127,11 @@ extern struct mos_worker mos_worker;
 struct mos_ctx *mos_ctx_from(mctx_t mctx);
 
 /*
- * The running context behind a handle; NULL with errno EACCES. With stack_thread_only, NULL with
- * EPERM when called from another thread.
+ * The context behind a handle from its creation until it is destroyed, whether its stack thread
+ * takes packets or has ended; NULL with errno EACCES. With stack_thread_only, NULL with EPERM when
+ * called from another thread.
  */
-struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only);
+struct mos_ctx *mos_ctx_live(mctx_t mctx, bool stack_thread_only);
 
 /*
  * The same for calls that any thread may make: until mos_ctx_leave the context is not taken apart.

@@ -48,7 +48,7 @@ static void show(struct mos_ctx *c, struct pkt_info *p)
 
 int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pkt)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, true);
+	struct mos_ctx *c = mos_ctx_live(mctx, true);
 
 	if (c == NULL)
 		return -1;
@@ -65,7 +65,7 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pkt)
 
 uint32_t mtcp_cb_get_ts(mctx_t mctx)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, true);
+	struct mos_ctx *c = mos_ctx_live(mctx, true);
 
 	return c != NULL ? (uint32_t)(c->now_ns / 1000) : 0;
 }

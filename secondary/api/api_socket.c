@@ -144,7 +144,7 @@ static void **uctx_of(struct mos_ctx *c, int sock)
 
 void mtcp_set_uctx(mctx_t mctx, int sock, void *uctx)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, true);
+	struct mos_ctx *c = mos_ctx_live(mctx, true);
 	void **where = c != NULL ? uctx_of(c, sock) : NULL;
 
 	if (c == NULL)
@@ -157,7 +157,7 @@ void mtcp_set_uctx(mctx_t mctx, int sock, void *uctx)
 
 void *mtcp_get_uctx(mctx_t mctx, int sock)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, true);
+	struct mos_ctx *c = mos_ctx_live(mctx, true);
 	void **where = c != NULL ? uctx_of(c, sock) : NULL;
 
 	if (c == NULL)
@@ -182,7 +182,7 @@ static const struct mos_flow *flow_of(struct mos_ctx *c, int sock, int not_activ
 
 int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval, socklen_t *optlen)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, level == SOL_MONSOCKET);
+	struct mos_ctx *c = mos_ctx_live(mctx, level == SOL_MONSOCKET);
 	const struct mos_flow *f;
 	int state;
 
@@ -242,7 +242,7 @@ static void fill_address(struct sockaddr *out, const uint8_t addr[16], uint16_t 
 
 int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *addrlen, int side)
 {
-	struct mos_ctx *c = mos_ctx_running(mctx, true);
+	struct mos_ctx *c = mos_ctx_live(mctx, true);
 	const struct mos_flow *f;
 	socklen_t need;
 

@@ -44,7 +44,7 @@ bool mos_on_stack_thread(const struct mos_ctx *c)
 	return pthread_equal(pthread_self(), c->thread);
 }
 
-struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only)
+struct mos_ctx *mos_ctx_live(mctx_t mctx, bool stack_thread_only)
 {
 	struct mos_ctx *c = mos_ctx_from(mctx);
 	uint32_t state;
@@ -52,7 +52,7 @@ struct mos_ctx *mos_ctx_running(mctx_t mctx, bool stack_thread_only)
 	if (c == NULL)
 		return NULL;
 	state = atomic_load_explicit(&c->state, memory_order_acquire);
-	if (state != MOS_CTX_SETTING_UP && state != MOS_CTX_RUNNING) {
+	if (state == MOS_CTX_FREE || state == MOS_CTX_BUSY) {
 		errno = EACCES;
 		return NULL;
 	}
@@ -69,9 +69,9 @@ struct mos_ctx *mos_ctx_enter(mctx_t mctx)
 
 	if (c == NULL)
 		return NULL;
-	/* Counted before the state is read: one that reads "running" is waited for at the end. */
+	/* Counted before the state is read: one that finds it alive is waited for at the end. */
 	atomic_fetch_add(&c->callers, 1);
-	if (mos_ctx_running(mctx, false) != NULL)
+	if (mos_ctx_live(mctx, false) != NULL)
 		return c;
 	atomic_fetch_sub(&c->callers, 1);
 	return NULL;
@@ -83,11 +83,48 @@ void mos_ctx_leave(struct mos_ctx **c)
 		atomic_fetch_sub(&(*c)->callers, 1);
 }
 
-/* Move on, and wake who waits for it (wait_until_gone). */
+/* ---- waiting, by futex alone: safe in a signal handler ---- */
+
+static void wait_while(const _Atomic uint32_t *word, uint32_t value)
+{
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void store_and_wake(_Atomic uint32_t *word, uint32_t value)
+{
+	atomic_store_explicit(word, value, memory_order_release);
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
 static void enter(struct mos_ctx *c, enum mos_ctx_state state)
 {
-	atomic_store_explicit(&c->state, state, memory_order_release);
-	syscall(SYS_futex, &c->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	store_and_wake(&c->state, state);
+}
+
+/* Wait until the stack thread has put everything down. */
+static void wait_until_gone(const struct mos_ctx *c)
+{
+	uint32_t state;
+
+	while ((state = atomic_load_explicit(&c->state, memory_order_acquire)) != MOS_CTX_FREE)
+		wait_while(&c->state, state);
+}
+
+/* Wait until no callback runs any more and the lease is given back. */
+static void wait_until_ended(const struct mos_ctx *c)
+{
+	uint32_t state;
+
+	while ((state = atomic_load_explicit(&c->state, memory_order_acquire)) ==
+	               MOS_CTX_SETTING_UP ||
+	       state == MOS_CTX_RUNNING)
+		wait_while(&c->state, state);
+}
+
+static void wait_until_destroyed(const struct mos_ctx *c)
+{
+	while (atomic_load_explicit(&c->destroy, memory_order_acquire) == 0)
+		wait_while(&c->destroy, 0);
 }
 
 /* ---- preparing ---- */
@@ -181,7 +218,7 @@ static bool callers_have_left(struct mos_ctx *c)
 {
 	const struct timespec nap = {.tv_nsec = CALLERS_NAP_NS};
 
-	/* ENDED is out before callers is read: pairs with the count in mos_ctx_enter. */
+	/* BUSY is out before callers is read: pairs with the count in mos_ctx_enter. */
 	atomic_thread_fence(memory_order_seq_cst);
 	for (int i = 0; i < CALLERS_NAPS; i++) {
 		if (atomic_load(&c->callers) == 0)
@@ -200,9 +237,11 @@ static void *stack_thread(void *arg)
 	pthread_setname_np(pthread_self(), "mos-stack");
 	pin(&mos_worker.cfg, c->shard->index);
 	why = mos_loop_run(c);
-	enter(c, MOS_CTX_ENDED);
-	/* From here on API calls on this context are refused. */
 	give_back(c, why);
+	enter(c, MOS_CTX_ENDED);
+	wait_until_destroyed(c);
+	enter(c, MOS_CTX_BUSY);
+	/* From here on API calls on this context are refused. */
 	if (callers_have_left(c)) /* else its memory stays: who has it may come back */
 		mos_context_clear(c);
 	enter(c, MOS_CTX_FREE);
@@ -269,7 +308,7 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	uint32_t free_state = MOS_CTX_FREE;
 	int err;
 
-	if (!atomic_compare_exchange_strong(&c->state, &free_state, MOS_CTX_ENDED)) {
+	if (!atomic_compare_exchange_strong(&c->state, &free_state, MOS_CTX_BUSY)) {
 		mos_fail(EEXIST, "context %d exists already", cpu);
 		errno = EEXIST;
 		return NULL;
@@ -277,6 +316,7 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	c->api.cpu = cpu;
 	c->creator = pthread_self();
 	c->thread = (pthread_t)0; /* an id may be given out again: to the caller, for one */
+	atomic_store(&c->destroy, 0);
 	atomic_store(&c->stop, atomic_load(&w->stopping));
 	atomic_store(&c->open, false);
 	c->now_ns = 0;
@@ -308,15 +348,6 @@ fail:
 	return NULL;
 }
 
-/* Wait until the stack thread has put everything down. A futex alone: signal-safe. */
-static void wait_until_gone(struct mos_ctx *c)
-{
-	uint32_t state;
-
-	while ((state = atomic_load_explicit(&c->state, memory_order_acquire)) != MOS_CTX_FREE)
-		syscall(SYS_futex, &c->state, FUTEX_WAIT_PRIVATE, state, NULL, NULL, 0);
-}
-
 /* A callback of c is running, and called us. */
 static bool on_own_stack_thread(const struct mos_ctx *c)
 {
@@ -335,6 +366,7 @@ bool mos_context_in_callback(const struct mos_worker *w)
 void mos_context_destroy(struct mos_ctx *c)
 {
 	atomic_store_explicit(&c->stop, true, memory_order_release);
+	store_and_wake(&c->destroy, 1);
 	if (on_own_stack_thread(c))
 		return; /* from a callback: the thread ends after this round */
 	wait_until_gone(c);
@@ -354,5 +386,5 @@ void mos_context_join(struct mos_worker *w, struct mos_ctx *c)
 	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
 		if (&w->ctx[i] == c || pthread_equal(w->ctx[i].creator, pthread_self()))
 			atomic_store_explicit(&w->ctx[i].open, true, memory_order_release);
-	wait_until_gone(c);
+	wait_until_ended(c);
 }

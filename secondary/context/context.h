@@ -1,13 +1,19 @@
 /*
  * Life of a context: lease a shard, adopt its flows, run the stack thread, give the lease back.
  *
- *   FREE -> SETTING_UP (create) -> RUNNING (app_join, or its wait is over) -> ENDED -> FREE
+ *   FREE --create--> BUSY --> SETTING_UP --app_join, or its wait is over--> RUNNING
+ *     ^                            |                                          |
+ *     |                            +--------- asked to, or the input, --------+
+ *     |                            v          or the primary, ends
+ *     +------- BUSY <--destroy-- ENDED
  *
- * The wait for app_join: see SETUP_WAIT_NS in loop.c. ENDED is also what a context reads that is
- * being created, so that nobody uses it. FREE again means that the stack thread has left.
+ * The wait for app_join: see SETUP_WAIT_NS in loop.c. In ENDED the lease is given back and no
+ * callback runs any more, but the application's sockets stay until it destroys the context: the
+ * system may end while a program is still setting up, which is no fault of the program. FREE again
+ * means that the stack thread has left.
  *
  * The structs live in a static table and are never freed, so a stale handle is refused instead of
- * followed. The stack thread itself releases everything it used; destroy only asks it to end and
+ * followed. The stack thread itself releases everything it used; destroy only asks it to and
  * waits, which is safe in a signal handler too: it takes no lock and waits on a futex.
  */
 #ifndef MOS_SECONDARY_CONTEXT_H
@@ -18,7 +24,10 @@
 /* Create context number cpu. NULL + errno; mos_last_error() says why. */
 struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu);
 
-/* Ask the stack thread to end and wait for it. Idempotent. Any thread, also a signal handler. */
+/*
+ * Ask the stack thread to end and to free the context, and wait for it. Idempotent. Any thread,
+ * also a signal handler.
+ */
 void mos_context_destroy(struct mos_ctx *c);
 
 /*

@@ -148,7 +148,7 @@ struct mos_ledger_verdict hs_bury(void)
 	struct mos_ledger_verdict v;
 	void *m;
 
-	atomic_store(&hs.c->state, MOS_CTX_ENDED);
+	atomic_store(&hs.c->state, MOS_CTX_BUSY); /* nobody will use it again */
 	ck_assert(mos_lease_declare_dead(&s->lease));
 	mos_ring_repair_consumer(s->rx);
 	mos_ring_repair_producer(s->tx);

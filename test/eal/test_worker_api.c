@@ -201,16 +201,27 @@ START_TEST(stack_thread_calls_are_refused_elsewhere)
 }
 END_TEST
 
-START_TEST(ended_context_is_refused_by_every_call)
+/* The system may end while a program still sets up. */
+START_TEST(ended_context_takes_the_calls_of_a_program_that_sets_up)
 {
 	open_flow();
 	atomic_store(&hs.c->state, MOS_CTX_ENDED);
-	for (unsigned i = 0; i < RTE_DIM(calls); i++) {
+	call_on_another_thread(active, MOS_SIDE_BOTH);
+}
+END_TEST
+
+START_TEST(destroyed_context_is_refused_by_every_call)
+{
+	static const enum mos_ctx_state states[] = {MOS_CTX_BUSY, MOS_CTX_FREE};
+
+	open_flow();
+	for (unsigned i = 0; i < RTE_DIM(states) * RTE_DIM(calls); i++) {
+		atomic_store(&hs.c->state, states[i / RTE_DIM(calls)]);
 		errno = 0;
-		if (calls[i].call == do_close)
+		if (calls[i % RTE_DIM(calls)].call == do_close)
 			continue; /* it makes its socket first */
-		ck_assert_msg(calls[i].call(hs_mctx()) == -1 && errno == EACCES, "%s",
-		              calls[i].name);
+		ck_assert_msg(calls[i % RTE_DIM(calls)].call(hs_mctx()) == -1 && errno == EACCES,
+		              "%s", calls[i % RTE_DIM(calls)].name);
 	}
 }
 END_TEST
@@ -395,7 +406,8 @@ TCase *api_case(void)
 	tcase_add_test(tc, every_call_works_in_a_callback);
 	tcase_add_test(tc, bad_context_is_refused_by_every_call);
 	tcase_add_test(tc, stack_thread_calls_are_refused_elsewhere);
-	tcase_add_test(tc, ended_context_is_refused_by_every_call);
+	tcase_add_test(tc, ended_context_takes_the_calls_of_a_program_that_sets_up);
+	tcase_add_test(tc, destroyed_context_is_refused_by_every_call);
 	tcase_add_test(tc, socket_kinds_and_their_limits);
 	tcase_add_test(tc, filters_that_are_not_built_say_so);
 	tcase_add_test(tc, events_are_registered_only_where_they_occur);
