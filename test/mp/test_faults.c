@@ -318,6 +318,67 @@ START_TEST(primary_that_is_asked_to_end_ends_its_workers_in_order)
 }
 END_TEST
 
+/* ---- a program that sets up while the system ends ---- */
+
+static const char *const late[] = {"--setup-on-usr1", NULL};
+
+static void assert_sets_up_and_ends_well(struct worker *w)
+{
+	size_t mark = 0;
+
+	proc_signal(w->proc, SIGUSR1);
+	expect(proc_wait_end(w->proc, SOON_MS) == 0, "it ended with wait status 0x%x",
+	       (unsigned)proc_wait_end(w->proc, 0));
+	expect(proc_wait_line(w->proc, &mark, "app: up", NULL, 0), "its calls failed");
+}
+
+START_TEST(program_may_set_up_after_its_primary_has_ended)
+{
+	size_t mark = 0;
+
+	harness_configure("");
+	harness_start_primary();
+	seat[0] = harness_launch_worker(0, late);
+	expect(proc_wait_line(seat[0].proc, &mark, "app: waits", NULL, READY_MS), "no context");
+	harness_stop_primary();
+	assert_sets_up_and_ends_well(&seat[0]);
+}
+END_TEST
+
+static void configure_empty_capture(void)
+{
+	static const struct {
+		uint32_t magic;
+		uint16_t major, minor;
+		uint32_t zone, figures, snaplen, link;
+	} header = {0xa1b2c3d4, 2, 4, 0, 0, 65535, 1};
+	char text[512], path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/in.pcap", harness.dir);
+	f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(&header, sizeof(header), 1, f), 1);
+	ck_assert_int_eq(fclose(f), 0);
+	snprintf(text, sizeof(text),
+	         "mos {\n\tprefix = %s\n\tworkers = 1\n\tclock = packet\n\tend_of_file = stop\n"
+	         "\tnetdev {\n\t\tnet_pcap0,rx_pcap=%s\n\t\tnet_pcap1,tx_pcap=%s.out\n\t}\n"
+	         "\tnic_forward_table {\n\t\tnet_pcap0 net_pcap1\n\t}\n}\n",
+	         harness.prefix, path, path);
+	harness_write_conf(text);
+}
+
+START_TEST(program_may_set_up_after_the_capture_has_ended)
+{
+	configure_empty_capture();
+	harness_start_primary();
+	seat[0] = harness_launch_worker(0, late);
+	expect(proc_wait_end(harness.primary, READY_MS) == 0, "the primary did not end well");
+	assert_sets_up_and_ends_well(&seat[0]);
+	ck_assert_uint_eq(proc_count_lines(seat[0].proc, 0, "libmos: "), 0);
+}
+END_TEST
+
 /* Its packets cannot be had while it lives, so the pool is not asked for. */
 START_TEST(primary_ends_although_a_worker_stands_still)
 {
@@ -352,6 +413,8 @@ int main(void)
 	tcase_add_test(tc, new_primary_starts_at_once_after_a_killed_one);
 	tcase_add_test(tc, worker_that_sleeps_over_the_change_of_primaries_harms_nobody);
 	tcase_add_test(tc, primary_that_is_asked_to_end_ends_its_workers_in_order);
+	tcase_add_test(tc, program_may_set_up_after_its_primary_has_ended);
+	tcase_add_test(tc, program_may_set_up_after_the_capture_has_ended);
 	tcase_add_test(tc, primary_ends_although_a_worker_stands_still);
 	suite_add_tcase(s, tc);
 	return harness_main(s);

@@ -3,11 +3,12 @@
  * and misbehaves when it is told to.
  *
  *   worker_app -f mos.conf [--crash-at N | --loop-at N | --exit-at N] [--crash-port P]
- *              [--setup-ms MS] [--work-us US]
+ *              [--setup-ms MS | --setup-on-usr1] [--work-us US]
  *
  *   N   the number of a MOS_ON_PKT_IN callback, from 1
  *   P   a client's port: a packet of its flow is the end of the process
- *   MS  spent between the creation of the context and that of its socket
+ *   MS  spent between the creation of the context and that of its socket; with --setup-on-usr1 it
+ *       prints "app: waits" there and waits for the signal
  *   US  of computing on each packet
  *
  * It prints "app: up" when it is ready for packets, and on SIGUSR1 and at its end
@@ -16,6 +17,7 @@
  */
 #include "mos_api.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -33,6 +35,7 @@ static struct {
 	const char *config;
 	unsigned long long crash_at, loop_at, exit_at;
 	int crash_port, setup_ms, work_us;
+	bool setup_on_usr1;
 } opt = {.crash_port = -1};
 
 static struct flow flows[65536]; /* by the client's port */
@@ -180,6 +183,26 @@ static int set_up(mctx_t mctx)
 	return mtcp_settimer(mctx, sock, &interval, on_timer);
 }
 
+static void wait_before_set_up(void)
+{
+	usleep((useconds_t)opt.setup_ms * 1000);
+	if (!opt.setup_on_usr1)
+		return;
+	printf("app: waits\n");
+	while (!asked)
+		usleep(1000);
+	asked = 0;
+}
+
+/* Its handle is good for nothing any more, and is refused like any bad one. */
+static bool is_refused(mctx_t destroyed)
+{
+	if (mtcp_socket(destroyed, AF_INET, MOS_SOCK_MONITOR_STREAM, 0) < 0 && errno == EACCES)
+		return true;
+	printf("app: a destroyed context still takes calls\n");
+	return false;
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -188,6 +211,7 @@ static void parse(int argc, char **argv)
 		{"exit-at", required_argument, NULL, 'e'},
 		{"crash-port", required_argument, NULL, 'p'},
 		{"setup-ms", required_argument, NULL, 's'},
+		{"setup-on-usr1", no_argument, NULL, 'u'},
 		{"work-us", required_argument, NULL, 'w'},
 		{0},
 	};
@@ -201,6 +225,7 @@ static void parse(int argc, char **argv)
 		case 'e': opt.exit_at = strtoull(optarg, NULL, 10); break;
 		case 'p': opt.crash_port = (uint16_t)atoi(optarg); break;
 		case 's': opt.setup_ms = atoi(optarg); break;
+		case 'u': opt.setup_on_usr1 = true; break;
 		case 'w': opt.work_us = atoi(optarg); break;
 		default: exit(2);
 		}
@@ -209,6 +234,7 @@ static void parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	bool refused;
 	mctx_t mctx;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -220,7 +246,7 @@ int main(int argc, char **argv)
 	mctx = mtcp_create_context(0);
 	if (mctx == NULL)
 		return EXIT_FAILURE;
-	usleep((useconds_t)opt.setup_ms * 1000);
+	wait_before_set_up();
 	if (set_up(mctx) < 0) {
 		perror("app: set-up");
 		return EXIT_FAILURE;
@@ -229,6 +255,7 @@ int main(int argc, char **argv)
 	mtcp_app_join(mctx);
 	print_totals();
 	mtcp_destroy_context(mctx);
+	refused = is_refused(mctx);
 	mtcp_destroy();
-	return EXIT_SUCCESS;
+	return refused ? EXIT_SUCCESS : EXIT_FAILURE;
 }
