@@ -106,10 +106,14 @@ class Process:
         return status
 
     def stop(self, signum=signal.SIGTERM):
-        """Ask it to end, and make it."""
+        """Ask it to end, and make it.
+
+        It goes on first: SIGCONT takes back the SIGSTOP with which a leak checker halts the threads
+        of a process that ends, and the checker would wait for them for ever.
+        """
         if self.alive():
-            self.send(signum)
             self.resume()
+            self.send(signum)
         try:
             return self.status()
         except subprocess.TimeoutExpired:
