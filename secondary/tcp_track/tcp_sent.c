@@ -86,24 +86,27 @@ static void guess_iss(struct mos_half *h, const struct mos_half *peer, uint32_t 
 /*
  * A half in SYN_RCVD sends what only follows a SYN/ACK. Nothing of it counts before the peer says
  * that it got the SYN/ACK (the server might have sent none, and its peer drops this), but where
- * the half stands, and its FIN, is remembered: it may be the last that is heard of it.
+ * the half stands, and its FIN, is remembered: it may be the last that is heard of it. All of it
+ * stays plausible from the iss on, so that the peer's ACK finds nothing to take back.
  */
 static void sent_before_syn(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
 {
 	struct mos_half *h = &f->half[side], *peer = &f->half[!side];
+	bool fin = seg->flags & MOS_TCP_FIN;
+	uint32_t next = mos_seg_end(seg) + fin;
 
 	if (f->state[side] != MOS_TCPS_SYN_RCVD || !mos_half_acked(peer, seg->ack))
 		return;
 	if ((h->flags & MOS_HALF_ISS) &&
-	    (!mos_seq_plausible(seg->seq, h->snd_nxt) || !mos_seq_plausible(seg->seq, h->iss)))
+	    (!mos_seq_plausible(seg->seq, h->snd_nxt) || !mos_seq_plausible(seg->seq, h->iss) ||
+	     !mos_seq_plausible(next, h->iss)))
 		return;
 	if (!(h->flags & MOS_HALF_ISS) || mos_seq_leq(seg->seq, h->iss))
 		guess_iss(h, peer, seg->seq - 1);
-	raise_snd_nxt(h, mos_seg_end(seg));
-	if (seg->flags & MOS_TCP_FIN) {
-		h->fin_seq = mos_seg_end(seg);
+	raise_snd_nxt(h, next);
+	if (fin) {
+		h->fin_seq = next - 1;
 		h->flags |= MOS_HALF_FIN;
-		raise_snd_nxt(h, h->fin_seq + 1);
 	}
 }
 

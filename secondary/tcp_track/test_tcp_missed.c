@@ -169,6 +169,32 @@ START_TEST(forged_ack_in_a_handshake_gives_way_to_the_syn_ack)
 }
 END_TEST
 
+START_TEST(server_before_its_syn_ack_is_not_heard_beyond_what_its_client_may_acknowledge)
+{
+	static const struct row rows[] = {
+		SYN,
+		{'s', "A",  1,       1,   0, WND, "",  "",  SS, SR},
+		{'s', "A",  GB,      1, 100, WND, "",  "",  SS, SR},
+		{'s', "FA", GB - 99, 1, 100, WND, "",  "",  SS, SR},
+		{'s', "A",  GB - 99, 1,  99, WND, "",  "",  SS, SR},
+		{'c', "A",  1,       1,   0, WND, "S", "S", ES, ES},
+		{'=', "",   1,       1,   0, 0,   "",  "",  0,  0},
+	};
+	struct mos_flow f;
+
+	RUN(rows);
+	for (size_t count = 3; count <= 4; count++) {
+		script_run_at(&f, rows, count, 1000, 2000);
+		ck_assert_uint_eq(f.half[MOS_SVR].snd_nxt, 2001);
+		ck_assert_uint_eq(f.half[MOS_SVR].flags & MOS_HALF_FIN, 0);
+	}
+	for (size_t count = 5; count <= 7; count++) {
+		script_run_at(&f, rows, count, 1000, 2000);
+		ck_assert_uint_eq(f.half[MOS_SVR].snd_nxt, GB + 2000);
+	}
+}
+END_TEST
+
 START_TEST(server_heard_before_its_syn_ack_was_missed_tells_its_number)
 {
 	static const struct row rows[] = {
@@ -464,6 +490,8 @@ static TCase *handshakes(void)
 	tcase_add_test(tc, missed_syn_ack_is_inferred_from_the_clients_ack);
 	tcase_add_test(tc, server_is_believed_about_a_missed_syn_ack_only_when_the_client_agrees);
 	tcase_add_test(tc, forged_ack_in_a_handshake_gives_way_to_the_syn_ack);
+	tcase_add_test(
+		tc, server_before_its_syn_ack_is_not_heard_beyond_what_its_client_may_acknowledge);
 	tcase_add_test(tc, server_heard_before_its_syn_ack_was_missed_tells_its_number);
 	tcase_add_test(tc, server_whose_syn_ack_was_missed_scales_its_window_as_the_client);
 	tcase_add_test(tc, missed_handshake_and_data_resynchronise);
