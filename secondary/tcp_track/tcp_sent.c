@@ -191,16 +191,21 @@ static unsigned sent_fin(struct mos_flow *f, int side, const struct mos_tcp_seg 
 	}
 }
 
+/*
+ * What the receiver has already is no news. Asking that first keeps apart what must not be compared:
+ * the segment may lie 1 GB behind rcv_nxt while snd_nxt is 1 GB ahead of it.
+ */
 static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
 {
 	struct mos_half *h = &f->half[side];
+	const struct mos_half *peer = &f->half[!side];
 	unsigned bits = 0;
 
 	if (f->state[side] == MOS_TCPS_LISTEN)
 		return 0;
 	if (!mos_tcp_accepts_plain(f, !side, seg))
 		return MOS_TRACK_BOGUS;
-	if (mos_unlikely(!(f->half[!side].flags & MOS_HALF_RCVD))) {
+	if (mos_unlikely(!(peer->flags & MOS_HALF_RCVD))) {
 		sent_before_syn(f, side, seg);
 		return 0;
 	}
@@ -210,7 +215,7 @@ static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_se
 		bits |= join_handshake(f, side, seg->ack);
 	bits |= take_own_ack(f, side, seg->ack);
 	note_window(f, side, seg);
-	if (!fin_taken(h, &f->half[!side]))
+	if (mos_seq_gt(mos_seg_end(seg), peer->rcv_nxt) && !fin_taken(h, peer))
 		raise_snd_nxt(h, mos_seg_end(seg));
 	if (mos_unlikely(seg->flags & MOS_TCP_FIN))
 		bits |= sent_fin(f, side, seg);

@@ -467,6 +467,26 @@ START_TEST(number_once_sent_is_never_taken_back)
 }
 END_TEST
 
+START_TEST(old_segment_does_not_turn_round_what_is_far_ahead)
+{
+	static const struct row rows[] = {
+		HANDSHAKE,
+		{'c', "A",  GB + 1,          1, 1000, WND, "", "",  ES, ES},
+		{'c', "A",  -GB + 1,         1,   10, WND, "", "R", ES, ES},
+		{'c', "FA", -GB + 1,         1,   10, WND, "", "R", ES, ES},
+		{'s', "A",  1,               1,    0, WND, "", "",  ES, ES},
+		{'s', "A",  1,          GB + 1,    0, WND, "", "",  ES, ES},
+		{'=', "",   GB + 1,          1,    0, 0,   "", "",  0,  0},
+	};
+	struct mos_flow f;
+
+	RUN(rows);
+	script_run_at(&f, rows, sizeof(rows) / sizeof(rows[0]), 1000, 2000);
+	ck_assert_uint_eq(f.half[MOS_CLI].snd_nxt, GB + 2001);
+	ck_assert_uint_eq(f.half[MOS_CLI].flags & MOS_HALF_FIN, 0);
+}
+END_TEST
+
 START_TEST(missed_opening_of_a_window_does_not_stop_data)
 {
 	static const struct row rows[] = {
@@ -509,6 +529,7 @@ static TCase *data(void)
 	tcase_add_test(tc, ack_out_of_all_reason_is_not_believed);
 	tcase_add_test(tc, connection_of_many_gigabytes_stays_in_step);
 	tcase_add_test(tc, number_once_sent_is_never_taken_back);
+	tcase_add_test(tc, old_segment_does_not_turn_round_what_is_far_ahead);
 	tcase_add_test(tc, missed_opening_of_a_window_does_not_stop_data);
 	return tc;
 }
