@@ -37,15 +37,14 @@ static void note_opts(struct mos_half *h, const struct mos_tcp_opts *o)
 }
 
 /* A SYN that nobody has accepted yet counts as sent last: its number may differ from an earlier. */
-static void note_iss(struct mos_half *h, const struct mos_tcp_seg *seg)
+static void note_syn(struct mos_half *h, const struct mos_tcp_seg *seg)
 {
 	if (!(h->flags & MOS_HALF_ISS) || h->iss != seg->seq) {
+		h->iss = seg->seq;
 		h->snd_nxt = mos_seg_end(seg);
+		h->flags |= MOS_HALF_ISS;
 		h->flags &= (uint8_t)~MOS_HALF_FIN;
 	}
-	h->iss = seg->seq;
-	h->flags |= MOS_HALF_ISS;
-	raise_snd_nxt(h, mos_seg_end(seg));
 	note_opts(h, seg->opts);
 }
 
@@ -141,6 +140,7 @@ static unsigned sent_rst(struct mos_flow *f, int side, const struct mos_tcp_seg 
 
 static unsigned sent_syn(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
 {
+	struct mos_half *h = &f->half[side];
 	bool has_ack = seg->flags & MOS_TCP_ACK;
 
 	if (f->state[side] == MOS_TCPS_LISTEN && has_ack)
@@ -149,17 +149,18 @@ static unsigned sent_syn(struct mos_flow *f, int side, const struct mos_tcp_seg 
 		return MOS_TRACK_BOGUS;
 	switch (f->state[side]) {
 	case MOS_TCPS_LISTEN:
-		note_iss(&f->half[side], seg);
+		note_syn(h, seg);
 		note_window(f, side, seg);
 		return MOS_TRACK_START | mos_tcp_enter(f, side, MOS_TCPS_SYN_SENT);
 	case MOS_TCPS_SYN_SENT:
 	case MOS_TCPS_SYN_RCVD:
-		note_iss(&f->half[side], seg);
+		note_syn(h, seg);
+		raise_snd_nxt(h, mos_seg_end(seg));
 		note_window(f, side, seg);
 		return has_ack ? take_own_ack(f, side, seg->ack) : 0;
 	default:
 		if (f->half[!side].flags & MOS_HALF_GUESSED)
-			note_iss(&f->half[side], seg);
+			note_syn(h, seg); /* snd_nxt may be anywhere beyond a SYN/ACK this late */
 		return 0;
 	}
 }

@@ -195,6 +195,25 @@ START_TEST(server_before_its_syn_ack_is_not_heard_beyond_what_its_client_may_ack
 }
 END_TEST
 
+START_TEST(late_copy_of_a_syn_ack_that_was_guessed_takes_nothing_back)
+{
+	static const struct row rows[] = {
+		SYN,
+		{'c', "A",  1,               1, 0, WND, "S", "S", ES, ES},
+		{'c', "A",  1,          GB + 1, 0, WND, "",  "",  ES, ES},
+		{'c', "A",  1,      2 * GB + 1, 0, WND, "",  "",  ES, ES},
+		{'c', "A",  1,      2 * GB + 9, 0, WND, "",  "",  ES, ES},
+		{'s', "SA", 0,               1, 0, WND, "",  "R", ES, ES},
+		{'=', "",   1,      2 * GB + 9, 0, 0,   "",  "",  0,  0},
+	};
+	struct mos_flow f;
+
+	RUN(rows);
+	script_run_at(&f, rows, sizeof(rows) / sizeof(rows[0]), 1000, 2000);
+	ck_assert_uint_eq(f.half[MOS_SVR].snd_nxt, 2u * GB + 2009);
+}
+END_TEST
+
 START_TEST(server_heard_before_its_syn_ack_was_missed_tells_its_number)
 {
 	static const struct row rows[] = {
@@ -512,6 +531,7 @@ static TCase *handshakes(void)
 	tcase_add_test(tc, forged_ack_in_a_handshake_gives_way_to_the_syn_ack);
 	tcase_add_test(
 		tc, server_before_its_syn_ack_is_not_heard_beyond_what_its_client_may_acknowledge);
+	tcase_add_test(tc, late_copy_of_a_syn_ack_that_was_guessed_takes_nothing_back);
 	tcase_add_test(tc, server_heard_before_its_syn_ack_was_missed_tells_its_number);
 	tcase_add_test(tc, server_whose_syn_ack_was_missed_scales_its_window_as_the_client);
 	tcase_add_test(tc, missed_handshake_and_data_resynchronise);
