@@ -276,22 +276,26 @@ static bool start_all(mctx_t mctx[static PAGE_PARTS_MAX])
 }
 
 /*
- * Until all contexts have ended. The signals wait until all is in place, and are then handled by
+ * The signals wait until there is something for their handler to stop, and are then handled by
  * this thread: those that are started meanwhile keep them blocked.
  */
-static bool run(void)
+static void mask_signals(int how)
 {
-	mctx_t mctx[PAGE_PARTS_MAX];
 	sigset_t signals;
-	bool started;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	started = start_all(mctx);
-	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+	pthread_sigmask(how, &signals, NULL);
+}
 
+/* Until all contexts have ended. */
+static bool run(void)
+{
+	mctx_t mctx[PAGE_PARTS_MAX];
+	bool started = start_all(mctx);
+
+	mask_signals(SIG_UNBLOCK);
 	for (int i = 0; started && i < core_count; i++)
 		mtcp_app_join(mctx[i]);
 	return started;
@@ -400,6 +404,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a page that cannot be printed ends us in order */
 	if (mtcp_init(opt.config_file) < 0)
 		return EXIT_FAILURE; /* the library has printed why */
+	mask_signals(SIG_BLOCK);
 	mtcp_register_signal(SIGINT, on_signal);
 	mtcp_register_signal(SIGTERM, on_signal);
 	ok = configure() && run();
