@@ -103,6 +103,12 @@ class Network:
         """The command line that runs argv in a namespace."""
         return ["ip", "netns", "exec", self.namespace(side), *argv]
 
+    def ping(self, side, address, *options, count=10, patience=None):
+        """How many of so many pings are answered; see ping_command."""
+        argv = self.command(side, *ping_command(address, *options, count=count, patience=patience))
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
+        return replied(done.stdout, count)
+
     def run(self, side, *argv):
         _run(*self.command(side, *argv))
 
@@ -139,6 +145,24 @@ class Network:
             sock.close()
             raise
         return sock
+
+
+def ping_command(address, *options, count=10, patience=None):
+    """The command line of a fast ping, for replied().
+
+    It goes on until `count` answers have come, however late, for a minute at most: told to send so
+    many only, ping waits for the last answer no longer than twice the slowest took. With patience
+    it sends just so many, and waits that long if nobody answers.
+    """
+    until = ["-w", "60"] if patience is None else ["-W", str(patience)]
+    return ["ping", "-c", str(count), "-i", "0.02", *until, *options, address]
+
+
+def replied(text, count=10):
+    """How many of the first `count` pings were answered, from what ping printed. None twice."""
+    assert "DUP!" not in text, text
+    numbers = re.findall(r"bytes from .*icmp_seq=(\d+)", text)
+    return sum(int(number) <= count for number in numbers)
 
 
 class Wire:

@@ -103,17 +103,13 @@ def needs_driver(name):
         pytest.skip("no /dev/net/tun here; modprobe tun")
 
 
-def ping(network, *options, count=10):
+def ping(network, *options, **keys):
     """How many of the client's pings the server answers."""
-    done = subprocess.run(
-        network.command("client", "ping", "-c", str(count), "-i", "0.02", "-W", "1", *options,
-                        ADDRESS["server"]),
-        check=False, capture_output=True, text=True, timeout=DEADLINE_S)
-    return int(re.search(r"(\d+) received", done.stdout)[1])
+    return network.ping("client", ADDRESS["server"], *options, **keys)
 
 
 def wait_for_ping(network, what):
-    wait_until(lambda: ping(network, count=1) == 1, what)
+    wait_until(lambda: ping(network, count=1, patience=1) == 1, what)
 
 
 def set_mtu(network, mtu, sides=("client", "server")):
@@ -261,7 +257,7 @@ def test_af_xdp_carries_what_fits_an_mbuf_and_refuses_what_does_not(
 def test_frames_longer_than_the_output_port_takes_are_dropped_and_counted(start, network):
     set_mtu(network, 9000, ["client"])
     system = start(DRIVERS["af_packet"], mbuf_size=16384)
-    assert ping(network, "-M", "do", "-s", "8000", "-W", "0.2", count=5) == 0
+    assert ping(network, "-M", "do", "-s", "8000", count=5, patience=0.2) == 0
     assert ping(network, "-M", "do", "-s", "1472", count=5) == 5
     counters = system.primary.wait_counters(adds_up, "all frames are accounted for")
     assert counters["drop_too_long"] == 5
@@ -281,7 +277,7 @@ def test_no_part_of_a_frame_is_forwarded_when_an_mtu_grows_meanwhile(start, netw
     for frame in sent:
         wires[0].send(frame)
     assert ping(network, "-M", "do", "-s", "1472", count=5) == 5
-    assert ping(network, "-M", "do", "-s", "3200", "-W", "0.2", count=5) == 0
+    assert ping(network, "-M", "do", "-s", "3200", count=5, patience=0.2) == 0
     received = {frame for frame in wires[1].receive_all() if frame[12:14] == b"\x88\xb5"}
     for wire in wires:
         wire.close()
