@@ -36,7 +36,7 @@
  *   - an ACK beyond snd_nxt tells of segments that the monitor missed, and raises it.
  * Not made up are a FIN of which no copy was seen, or that was refused since its ACK number lay
  * beyond what was seen in the handshake: its sender stays where it was until the flow times out.
- * But for a SYN/ACK that puts a guess right, rcv_nxt and snd_nxt never move backwards.
+ * But where a SYN/ACK or an ACK puts a guess right, rcv_nxt and snd_nxt never move backwards.
  *
  * Decisions: a SYN's payload counts from seq + 1 and is received when the SYN/ACK acknowledges it.
  * A FIN flag on a SYN is ignored. A keep-alive probe without a byte raises nothing, one with a byte
