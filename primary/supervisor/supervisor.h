@@ -8,7 +8,8 @@
  *   LEASE                          a free shard (the wanted one first) -> LEASED, map SERVED
  *   RELEASE (lease YIELDING)       map HELD or UNSERVED, lease FREE
  *   pidfd readable                 the process is gone: its shards are repaired (primary/crash)
- *   attach deadline                a worker that does not finish attaching is killed
+ *   attach deadline                a worker that does not finish attaching is killed, sooner if
+ *                                  others wait for it
  *   hold time over                 map UNSERVED; the I/O lcore drains the ring by the fail policy
  *   heartbeat stands, packets wait stall: logged, counted; after stall_kill the worker is killed
  *

@@ -13,9 +13,15 @@
 #include "primary/eal/eal_primary.h"
 #include "primary/report/report.h"
 
-/* How long an attach may take, and a new connection may stay silent. */
-#define ATTACH_NS UINT64_C(10000000000)
-#define HELLO_NS  UINT64_C(2000000000)
+/*
+ * How long an attach may take while others wait for its end, and while none does: it takes a tenth
+ * of a second of processor time, which a busy machine may be long in giving.
+ */
+#define ATTACH_NS       UINT64_C(10000000000)
+#define ATTACH_ALONE_NS UINT64_C(60000000000)
+
+/* How long a new connection may stay silent. */
+#define HELLO_NS UINT64_C(2000000000)
 
 /* After its end of the connection: one that still lives then has not died while attaching. */
 #define GONE_NS UINT64_C(1000000000)
@@ -284,9 +290,17 @@ void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
 	welcome_next(s);
 }
 
+static uint64_t attach_ns(const struct mos_supervisor *s)
+{
+	for (unsigned i = 0; i < WORKER_MAX; i++)
+		if (s->worker[i].state == WORKER_WAITING)
+			return ATTACH_NS;
+	return ATTACH_ALONE_NS;
+}
+
 void mos_sup_tend_workers(struct mos_supervisor *s)
 {
-	uint64_t now = mos_sup_now_ns();
+	uint64_t now = mos_sup_now_ns(), attach_max_ns = attach_ns(s);
 
 	for (unsigned i = 0; i < WORKER_MAX; i++) {
 		struct worker *w = &s->worker[i];
@@ -296,9 +310,9 @@ void mos_sup_tend_workers(struct mos_supervisor *s)
 		} else if (w->state == WORKER_ATTACHING && w->fd < 0) {
 			if (now - w->since_ns > GONE_NS)
 				end_failed_attach(w);
-		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > ATTACH_NS) {
+		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > attach_max_ns) {
 			mos_report("worker pid %d is killed: attaching took over %d s", (int)w->pid,
-			           (int)(ATTACH_NS / 1000000000));
+			           (int)(attach_max_ns / 1000000000));
 			syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
 			w->since_ns = now; /* the pidfd tells when it is gone */
 		}

@@ -398,25 +398,29 @@ START_TEST(silent_connections_are_dropped_and_workers_get_in)
 }
 END_TEST
 
-/* A process that says HELLO, is welcomed, and then does nothing. */
+/* A process that says HELLO, is welcomed, which it has been on return, and then does nothing. */
 static pid_t start_dawdler(void)
 {
 	struct mos_ctl_msg m;
-	pid_t pid = fork();
-	int fd;
+	int fd, told[2];
+	pid_t pid;
 
-	if (pid != 0)
+	ck_assert_int_eq(pipe(told), 0);
+	pid = fork();
+	if (pid != 0) {
+		ck_assert_int_eq(read(told[0], &(char){0}, 1), 1);
 		return pid;
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	fd = connect_to_primary();
 	mos_ctl_init(&m, MOS_CTL_HELLO);
 	if (mos_ctl_send(fd, &m) == 0 && mos_ctl_recv(fd, &m, SOON_MS) == 0 &&
-	    m.type == MOS_CTL_WELCOME)
+	    m.type == MOS_CTL_WELCOME && write(told[1], "", 1) == 1)
 		pause();
 	_exit(1);
 }
 
-START_TEST(worker_that_does_not_finish_its_attach_is_killed_and_the_next_gets_in)
+START_TEST(worker_that_does_not_finish_its_attach_is_killed_for_the_next)
 {
 	struct worker w;
 	int status = 0;
@@ -426,9 +430,9 @@ START_TEST(worker_that_does_not_finish_its_attach_is_killed_and_the_next_gets_in
 	harness_start_primary();
 	pid = start_dawdler();
 	ck_assert_int_gt(pid, 0);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid); /* the primary's deadline ends it */
+	w = harness_start_worker(0, NULL); /* waits for the primary's deadline */
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	w = harness_start_worker(0, NULL);
 	harness_stop_worker(&w);
 	harness_stop_primary();
 }
@@ -453,7 +457,7 @@ int main(void)
 	tcase_add_test(tc, worker_of_another_protocol_is_refused_with_both_versions);
 	tcase_add_test(tc, garbage_on_the_control_socket_disturbs_nobody);
 	tcase_add_test(tc, silent_connections_are_dropped_and_workers_get_in);
-	tcase_add_test(tc, worker_that_does_not_finish_its_attach_is_killed_and_the_next_gets_in);
+	tcase_add_test(tc, worker_that_does_not_finish_its_attach_is_killed_for_the_next);
 	suite_add_tcase(s, tc);
 	return harness_main(s);
 }
