@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 #include <rte_tcp.h>
@@ -89,6 +90,7 @@ static bool checksum_ok(const struct mos_ctx *c, const struct work *w)
 /* A first SYN: make the record and attach it to the passive sockets. False when it was refused. */
 static bool create_flow(struct mos_ctx *c, struct work *w)
 {
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(w->m, const struct rte_ether_hdr *);
 	struct mos_flow *f;
 
 	if ((w->seg.flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) != MOS_TCP_SYN ||
@@ -107,6 +109,8 @@ static bool create_flow(struct mos_ctx *c, struct work *w)
 	f->last_seen_ms = c->now_ms;
 	f->in_port[MOS_CLI] = w->meta->in_port;
 	f->in_port[MOS_SVR] = w->meta->out_port;
+	memcpy(f->mac[MOS_CLI], &eth->src_addr, sizeof(f->mac[0]));
+	memcpy(f->mac[MOS_SVR], &eth->dst_addr, sizeof(f->mac[0]));
 	mos_flow_write_end(f);
 	mos_sockets_attach_flow(&c->sockets, w->flow);
 	mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));

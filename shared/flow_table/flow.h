@@ -120,7 +120,8 @@ struct mos_flow {
 	uint16_t survived;   /* * packets since the last strike */
 	uint64_t packets[2]; /* S sent by client, by server */
 	uint64_t bytes[2];   /* S IP bytes sent by client, by server */
-	uint8_t pad[24];
+	uint8_t mac[2][6];   /* S link address of each side, as in the first SYN */
+	uint8_t pad[12];
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");

@@ -5,9 +5,10 @@
  *   tf_start(&f); tf_vlan(&f, ETH_P_8021Q, 5); tf_ip4(&f, 0, IPPROTO_TCP); tf_tcp(&f, 12);
  *   tf_payload(&f, 100); tf_finish(&f);
  *
- * Flow: client 10.0.0.1:40000 or 2001:db8::1 -> server 10.0.1.2:443 or 2001:db8:1::2. All lengths
- * and the IPv4 checksum are right after tf_finish; a test then breaks one thing (tf_ip4_sum mends
- * the checksum). Offsets are those that mos_pkt_parse should find.
+ * Flow: client 10.0.0.1:40000 or 2001:db8::1 -> server 10.0.1.2:443 or 2001:db8:1::2, from link
+ * address 02:02:02:02:02:01 to 02:02:02:02:02:02. All lengths and the IPv4 checksum are right after
+ * tf_finish; a test then breaks one thing (tf_ip4_sum mends the checksum). Offsets are those that
+ * mos_pkt_parse should find.
  */
 #ifndef MOS_SHARED_TEST_FRAME_H
 #define MOS_SHARED_TEST_FRAME_H
@@ -42,6 +43,7 @@ static inline void tf_start(struct test_frame *f)
 {
 	memset(f, 0, sizeof(*f));
 	memset(f->b, 0x02, 12);
+	f->b[11] = 0x01;
 	f->type_off = 12;
 	f->len = ETH_HLEN;
 	f->l3_off = ETH_HLEN;

@@ -54,6 +54,7 @@ uint64_t mos_layout_hash(void)
 		offsetof(struct mos_flow, state),
 		offsetof(struct mos_flow, id),
 		offsetof(struct mos_flow, packets),
+		offsetof(struct mos_flow, mac),
 		sizeof(struct mos_flow_key),
 		sizeof(struct mos_half),
 		offsetof(struct mos_half, flags),

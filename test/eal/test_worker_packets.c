@@ -201,6 +201,8 @@ START_TEST(record_counts_packets_and_bytes_of_each_side)
 	ck_assert_uint_eq(f->bytes[MOS_SVR], 2 * 40 + 7);
 	ck_assert_uint_eq(f->in_port[MOS_CLI], 0);
 	ck_assert_uint_eq(f->in_port[MOS_SVR], 1);
+	ck_assert_mem_eq(f->mac[MOS_CLI], "\2\2\2\2\2\1", 6);
+	ck_assert_mem_eq(f->mac[MOS_SVR], "\2\2\2\2\2\2", 6);
 	ck_assert_uint_eq(f->seqcount % 2, 0);
 }
 END_TEST
