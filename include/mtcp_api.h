@@ -141,6 +141,7 @@ struct app_ops {
  *   EPERM      not root
  *   EALREADY   this process was attached before, or uses DPDK otherwise
  *   ENOTCONN   no mos-primary runs with that prefix, or it ended; again, once one runs
+ *   ESHUTDOWN  the primary is about to end; again, once another one runs
  *   EPROTO     the primary is of another version
  *   EBUSY      the primary has no free place for one more process; again, after one has left
  *   ETIMEDOUT  the primary did not answer; again
@@ -199,6 +200,7 @@ int mtcp_core_affinitize(int cpu);
  *   EEXIST     this process has a context for cpu
  *   EBUSY      all shares are leased to living processes; again, after one has left
  *   ENOTCONN   the primary has ended
+ *   ESHUTDOWN  the primary is about to end
  *   ETIMEDOUT  the primary did not answer; again
  *   EAGAIN     the thread could not be started; again
  *   ENOMEM     out of memory
