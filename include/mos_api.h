@@ -495,7 +495,8 @@ int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *le
  * Have the stack thread call cb(mctx, id, 0, 0, NULL) once, when *t has passed; also while there
  * is no flow. id is the program's own number, often a socket id; the same id may be given more
  * than once. A callback may set its timer again. *t is copied. Precise to one round of the stack
- * thread. Any thread. Section 9.
+ * thread. mtcp_timer_set() (mos_ext.h) does the same for a timer that can be cancelled. Any
+ * thread. Section 9.
  *
  * Returns 0, or -1.
  *   EACCES  bad context

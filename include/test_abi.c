@@ -121,6 +121,8 @@ START_TEST(constants_keep_their_published_values)
 		VALUE(TCP_LAST_ACK, 9),
 		VALUE(TCP_TIME_WAIT, 10),
 
+		VALUE(MOS_EXT_VERSION, 2),
+
 		VALUE(MOS_EPOLL_CTL_ADD, 1),
 		VALUE(MOS_EPOLL_CTL_DEL, 2),
 		VALUE(MOS_EPOLL_CTL_MOD, 3),
@@ -270,6 +272,7 @@ END_TEST
 
 IS_TYPE((event_t)0, uint64_t);
 IS_TYPE((byte)0, unsigned char);
+IS_TYPE((mos_timer_t)0, uint64_t);
 IS_TYPE(INPORT_ANY, uint16_t);
 IS_TYPE((mctx_t)0, struct mtcp_context *);
 IS_TYPE((mtcp_manager_t)0, struct mtcp_manager *);
@@ -357,7 +360,7 @@ SIGNATURE(mtcp_write,              ssize_t, mctx_t, int, const char *, size_t);
 SIGNATURE(mtcp_writev,             ssize_t, mctx_t, int, const struct iovec *, int);
 SIGNATURE(mtcp_get_connection_cnt, uint32_t, mctx_t);
 
-/* mtcp_epoll.h, mtcp_util.h, mos_ext.h */
+/* mtcp_epoll.h, mtcp_util.h */
 SIGNATURE(mtcp_epoll_create, int, mctx_t, int);
 SIGNATURE(mtcp_epoll_ctl,    int, mctx_t, int, int, int, struct mtcp_epoll_event *);
 SIGNATURE(mtcp_epoll_wait,   int, mctx_t, int, struct mtcp_epoll_event *, int, int);
@@ -367,7 +370,12 @@ SIGNATURE(StrToArgs,         int, char *, int *, char **, int);
 SIGNATURE(GetNumCPUs,        int, void);
 SIGNATURE(XXH32,             unsigned int, const void *, size_t, unsigned int);
 SIGNATURE(XXH64,             unsigned long long, const void *, size_t, unsigned long long);
-SIGNATURE(mos_last_error,    const char *, void);
+
+/* mos_ext.h */
+SIGNATURE(mos_last_error,      const char *, void);
+SIGNATURE(mtcp_filter_error,   const char *, void);
+SIGNATURE(mtcp_timer_set,      mos_timer_t, mctx_t, int, const struct timeval *, callback_t);
+SIGNATURE(mtcp_timer_cancel,   int, mctx_t, mos_timer_t);
 
 /* clang-format on */
 

@@ -1,4 +1,4 @@
-/* The packet in hand, time and timers: specification sections 8.1 and 9. */
+/* The packet in hand: specification section 8.1. */
 #include <errno.h>
 #include <string.h>
 
@@ -63,35 +63,9 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pkt)
 	return 0;
 }
 
-uint32_t mtcp_cb_get_ts(mctx_t mctx)
-{
-	struct mos_ctx *c = mos_ctx_live(mctx, true);
-
-	return c != NULL ? (uint32_t)(c->now_ns / 1000) : 0;
-}
-
 uint32_t mtcp_get_connection_cnt(mctx_t mctx)
 {
 	MOS_CTX_HELD(c, mctx);
 
 	return c != NULL ? __atomic_load_n(&c->flows.count, __ATOMIC_RELAXED) : UINT32_MAX;
-}
-
-/* Far enough for any program, and no overflow when added to the clock. */
-#define TIMER_MAX_S (100LL * 365 * 86400)
-
-int mtcp_settimer(mctx_t mctx, int id, struct timeval *timeout, callback_t cb)
-{
-	MOS_CTX_HELD(c, mctx);
-	uint64_t delay;
-	int err;
-
-	if (c == NULL)
-		return -1;
-	if (timeout == NULL || cb == NULL || timeout->tv_sec < 0 || timeout->tv_sec > TIMER_MAX_S ||
-	    timeout->tv_usec < 0 || timeout->tv_usec >= 1000000)
-		return fail(EINVAL);
-	delay = (uint64_t)timeout->tv_sec * 1000000000 + (uint64_t)timeout->tv_usec * 1000;
-	err = mos_app_timers_add(&c->timers, c->now_ns + delay, id, cb);
-	return err == 0 ? 0 : fail(-err);
 }

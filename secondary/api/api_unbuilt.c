@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "mos_api.h"
+#include "mos_ext.h"
 
 #define UNBUILT(type, failure, name, ...) \
 	type name(__VA_ARGS__)            \
@@ -59,3 +60,11 @@ UNBUILT(int, -1, mtcp_epoll_ctl,    mctx_t mctx, int epid, int op, int sock,
 				    struct mtcp_epoll_event *event)
 UNBUILT(int, -1, mtcp_epoll_wait,   mctx_t mctx, int epid, struct mtcp_epoll_event *events,
 				    int maxevents, int timeout)
+
+/* clang-format on */
+
+/* No filter is refused as wrong: all are as not built. */
+const char *mtcp_filter_error(void)
+{
+	return "";
+}

@@ -14,6 +14,8 @@ int main(void)
 	suite_add_tcase(s, packet_case());
 	suite_add_tcase(s, api_case());
 	suite_add_tcase(s, ask_case());
+	suite_add_tcase(s, hand_case());
+	suite_add_tcase(s, time_case());
 	suite_add_tcase(s, loop_case());
 	suite_add_tcase(s, adopt_case());
 	srunner_set_fork_status(sr, CK_NOFORK);

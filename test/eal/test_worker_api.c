@@ -99,6 +99,16 @@ static int do_settimer(mctx_t m)
 	return mtcp_settimer(m, 7, &second, no_callback);
 }
 
+static int do_timer_set(mctx_t m)
+{
+	return mtcp_timer_set(m, 7, &second, no_callback) != 0 ? 0 : -1;
+}
+
+static int do_timer_cancel(mctx_t m)
+{
+	return mtcp_timer_cancel(m, mtcp_timer_set(&hs.c->api, 7, &second, no_callback));
+}
+
 static int do_connection_cnt(mctx_t m)
 {
 	return mtcp_get_connection_cnt(m) != UINT32_MAX ? 0 : -1;
@@ -115,6 +125,8 @@ static const struct {
 	{"mtcp_bind_monitor_filter", do_bind, true},
 	{"mtcp_setsockopt", do_setsockopt, true},
 	{"mtcp_settimer", do_settimer, true},
+	{"mtcp_timer_set", do_timer_set, true},
+	{"mtcp_timer_cancel", do_timer_cancel, true},
 	{"mtcp_get_connection_cnt", do_connection_cnt, true},
 	{"mtcp_getsockopt", do_getsockopt, false},
 	{"mtcp_getpeername", do_getpeername, false},

@@ -1,6 +1,5 @@
 /*
- * What applications ask the library for, on the bench: names, states, options, their own pointers,
- * the packet in hand, time.
+ * What applications ask the library for, on the bench: names, states, options, their own pointers.
  */
 #include <limits.h>
 #include <sys/socket.h>
@@ -186,73 +185,7 @@ START_TEST(each_socket_of_each_flow_keeps_its_own_pointer)
 }
 END_TEST
 
-/* ---- the packet in hand ---- */
-
-static void look_at_data(int sock, int side)
-{
-	struct pkt_info p;
-
-	memset(&p, 0xff, sizeof(p));
-	ck_assert_int_eq(mtcp_getlastpkt(hs_mctx(), sock, side, &p), 0);
-	ck_assert_uint_eq(p.eth_len, 60);
-	ck_assert_uint_eq(p.ip_len, 45);
-	ck_assert_uint_eq(p.payloadlen, 5);
-	ck_assert_uint_eq(p.seq, 1001);
-	ck_assert_uint_eq(p.ack_seq, 5001);
-	ck_assert_uint_eq(p.window, 0xff00);
-	ck_assert_int_eq(p.in_ifidx, 0);
-	ck_assert_uint_eq(p.cur_ts, (uint32_t)(hs.now_ns / 1000000));
-	ck_assert_uint_eq(ntohs(p.ethh->h_proto), ETH_P_IP);
-	ck_assert_uint_eq(p.iph->version, 4);
-	ck_assert_uint_eq(ntohs(p.tcph->dest), 443);
-	ck_assert_mem_eq(p.payload, "xxxxx", 5);
-	memset(p.payload, 'y', 5); /* a copy: the real one stays */
-	memset(p.iph, 0, sizeof(*p.iph));
-	ck_assert_int_eq(mtcp_getlastpkt(hs_mctx(), sock, side, &p), 0);
-	ck_assert_mem_eq(p.payload, "xxxxx", 5);
-	fails(EINVAL, mtcp_getlastpkt(hs_mctx(), sock, side, NULL));
-	fails(EBADF, mtcp_getlastpkt(hs_mctx(), 50, side, &p));
-	ck_assert_int_eq(mtcp_getlastpkt(hs_mctx(), passive, side, &p), 0);
-}
-
-static void look_at_nothing(int sock, int side)
-{
-	struct pkt_info p;
-
-	fails(ENODATA, mtcp_getlastpkt(hs_mctx(), sock, side, &p));
-}
-
-static void look_at_raw(int sock, int side)
-{
-	struct pkt_info p;
-
-	memset(&p, 0xff, sizeof(p));
-	ck_assert_int_eq(mtcp_getlastpkt(hs_mctx(), sock, side, &p), 0);
-	ck_assert_ptr_nonnull(p.ethh);
-	ck_assert_ptr_null(p.iph);
-	ck_assert_ptr_null(p.tcph);
-	ck_assert_ptr_null(p.payload);
-}
-
-START_TEST(packet_in_hand_is_shown_as_a_copy)
-{
-	open_flow();
-	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_SND, look_at_data, &data);
-	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_RCV, look_at_data, &data);
-	hs_in_callback(MOS_ON_CONN_END, MOS_HK_SND, look_at_nothing, &rst);
-	look_at_nothing(passive, 0); /* between packets */
-}
-END_TEST
-
-/* The flow ends while the packet of its successor is in hand. */
-START_TEST(end_of_a_flow_shows_no_packet_of_the_next)
-{
-	const struct hs_pkt again = SYN(900000);
-
-	open_flow();
-	hs_in_callback(MOS_ON_CONN_END, MOS_HK_RCV, look_at_nothing, &again);
-}
-END_TEST
+/* ---- the end of a flow ---- */
 
 START_TEST(socket_of_an_ended_flow_is_gone)
 {
@@ -266,117 +199,6 @@ START_TEST(socket_of_an_ended_flow_is_gone)
 	fails(EBADF,
 	      mtcp_getsockopt(hs_mctx(), active, SOL_MONSOCKET, MOS_TCP_STATE_CLI, &state, NULL));
 	fails(EBADF, mtcp_register_callback(hs_mctx(), active, MOS_ON_PKT_IN, MOS_HK_SND, NULL));
-}
-END_TEST
-
-START_TEST(parts_a_packet_lacks_are_null)
-{
-	const struct hs_pkt ip6 = {MOS_CLI, MOS_TCP_SYN, 1, .ip6 = true};
-
-	hs_open(NULL);
-	hs_raw();
-	hs_in_callback(MOS_ON_PKT_IN, MOS_NULL, look_at_raw, &ip6);
-}
-END_TEST
-
-/* ---- time ---- */
-
-static int fired[64], fired_count;
-
-static void on_timer(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
-{
-	struct pkt_info p;
-
-	ck_assert_ptr_eq(m, hs_mctx());
-	ck_assert_int_eq(side, 0);
-	ck_assert_uint_eq(event, 0);
-	ck_assert_ptr_null(arg);
-	ck_assert_int_eq(mtcp_getlastpkt(m, 0, 0, &p), -1);
-	ck_assert_uint_eq(hs.shard->ledger.stage, MOS_STAGE_AFTER);
-	ck_assert_uint_eq(hs.shard->ledger.flow, MOS_FLOW_NONE);
-	ck_assert_int_lt(fired_count, 64);
-	fired[fired_count++] = id;
-}
-
-static void again(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
-{
-	struct timeval zero = {0};
-
-	on_timer(m, id, side, event, arg);
-	ck_assert_int_eq(mtcp_settimer(m, id, &zero, again), 0);
-}
-
-static void set_timer(int id, long ms, callback_t cb)
-{
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	ck_assert_int_eq(mtcp_settimer(hs_mctx(), id, &tv, cb), 0);
-	memset(&tv, 0xff, sizeof(tv)); /* it was copied */
-}
-
-START_TEST(timers_fire_in_order_of_time_without_any_flow)
-{
-	hs_open(NULL);
-	fired_count = 0;
-	set_timer(1, 300, on_timer);
-	set_timer(2, 100, on_timer);
-	set_timer(3, 100, on_timer);
-	set_timer(4, 3600000, on_timer);
-	hs_advance(99);
-	ck_assert_int_eq(fired_count, 0);
-	hs_advance(1);
-	ck_assert_int_eq(fired_count, 2);
-	ck_assert_int_eq(fired[0], 2);
-	ck_assert_int_eq(fired[1], 3);
-	hs_advance(5000);
-	ck_assert_int_eq(fired_count, 3);
-	ck_assert_int_eq(fired[2], 1);
-}
-END_TEST
-
-START_TEST(timer_set_again_at_once_runs_once_a_round)
-{
-	hs_open(NULL);
-	fired_count = 0;
-	set_timer(9, 0, again);
-	for (int i = 1; i <= 10; i++) {
-		hs_round();
-		ck_assert_int_eq(fired_count, i);
-	}
-}
-END_TEST
-
-START_TEST(timer_fires_after_the_packets_of_its_round)
-{
-	open_flow();
-	fired_count = 0;
-	set_timer(1, 50, on_timer);
-	hs.now_ns += 100 * UINT64_C(1000000);
-	hs_send(&data);
-	hs_round(); /* the packet's time stamp is the clock */
-	ck_assert_int_eq(fired_count, 1);
-}
-END_TEST
-
-START_TEST(times_that_are_none_are_refused)
-{
-	struct timeval second = {.tv_sec = 1};
-	struct timeval bad[] = {{-1, 0}, {0, -1}, {0, 1000000}, {LONG_MAX, 0}};
-
-	hs_open(NULL);
-	for (unsigned i = 0; i < RTE_DIM(bad); i++)
-		fails(EINVAL, mtcp_settimer(hs_mctx(), 1, &bad[i], on_timer));
-	fails(EINVAL, mtcp_settimer(hs_mctx(), 1, NULL, on_timer));
-	fails(EINVAL, mtcp_settimer(hs_mctx(), 1, &second, NULL));
-}
-END_TEST
-
-START_TEST(clock_counts_microseconds)
-{
-	hs_open(NULL);
-	ck_assert_uint_eq(mtcp_cb_get_ts(hs_mctx()), (uint32_t)(HS_START_NS / 1000));
-	hs_advance(5);
-	ck_assert_uint_eq(mtcp_cb_get_ts(hs_mctx()), (uint32_t)(HS_START_NS / 1000) + 5000);
 }
 END_TEST
 
@@ -402,15 +224,7 @@ TCase *ask_case(void)
 	tcase_add_test(tc, states_are_read_from_active_sockets_only);
 	tcase_add_test(tc, no_buffer_is_granted_and_what_is_not_built_says_so);
 	tcase_add_test(tc, each_socket_of_each_flow_keeps_its_own_pointer);
-	tcase_add_test(tc, packet_in_hand_is_shown_as_a_copy);
-	tcase_add_test(tc, end_of_a_flow_shows_no_packet_of_the_next);
 	tcase_add_test(tc, socket_of_an_ended_flow_is_gone);
-	tcase_add_test(tc, parts_a_packet_lacks_are_null);
-	tcase_add_test(tc, timers_fire_in_order_of_time_without_any_flow);
-	tcase_add_test(tc, timer_set_again_at_once_runs_once_a_round);
-	tcase_add_test(tc, timer_fires_after_the_packets_of_its_round);
-	tcase_add_test(tc, times_that_are_none_are_refused);
-	tcase_add_test(tc, clock_counts_microseconds);
 	tcase_add_test(tc, connections_are_counted);
 	return tc;
 }

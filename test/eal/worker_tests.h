@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "mos_ext.h"
 #include "test/eal/harness.h"
 
 /* clang-format off */
@@ -38,6 +39,8 @@ TCase *order_case(void);
 TCase *packet_case(void);
 TCase *api_case(void);
 TCase *ask_case(void);
+TCase *hand_case(void);
+TCase *time_case(void);
 TCase *loop_case(void);
 TCase *adopt_case(void);
 
