@@ -479,15 +479,19 @@ int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
 
 /*
  * Store the addresses of the first SYN of an active socket's flow, as received: later rewriting
- * does not show. side CLI or SVR: one struct sockaddr_in, *len must be 16. BOTH: two, client
- * first, *len must be 32. *len is not changed; addr is the caller's. Stack thread. Section 9.
+ * does not show. side CLI or SVR: one element of *len bytes; BOTH: two of *len / 2 bytes, the
+ * client's first. An element is as large as a struct sockaddr (16), sockaddr_in6 (28) or
+ * sockaddr_storage (128); each receives a struct sockaddr_in, or sockaddr_in6 when the flow is
+ * IPv6, and its other bytes are left alone. *len is not changed; addr is the caller's. Stack
+ * thread. Section 9.
  *
- * Returns 0, or -1.
+ * Returns 0, or -1; nothing was stored then.
  *   EACCES    bad context
  *   EPERM     outside the stack thread
  *   EBADF     no such socket
  *   ENOTCONN  no flow is behind the socket
- *   EINVAL    addr or len is NULL, *len or side is none of the above, or the flow is IPv6
+ *   EINVAL    addr or len is NULL, *len or side is none of the above, or the flow is IPv6 and an
+ *             element has 16 bytes
  */
 int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *len, int side);
 

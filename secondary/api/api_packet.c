@@ -62,10 +62,3 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pkt)
 	show(c, pkt);
 	return 0;
 }
-
-uint32_t mtcp_get_connection_cnt(mctx_t mctx)
-{
-	MOS_CTX_HELD(c, mctx);
-
-	return c != NULL ? __atomic_load_n(&c->flows.count, __ATOMIC_RELAXED) : UINT32_MAX;
-}

@@ -1,4 +1,4 @@
-/* Monitoring sockets, callbacks, options, names: specification sections 3, 5, 7.6 and 9. */
+/* Monitoring sockets, callbacks, options: specification sections 3, 5, 7.6 and 9. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -170,13 +170,13 @@ void *mtcp_get_uctx(mctx_t mctx, int sock)
 /* ---- options ---- */
 
 /* The flow behind an active socket; NULL + errno. Stack thread only. */
-static const struct mos_flow *flow_of(struct mos_ctx *c, int sock, int not_active)
+static const struct mos_flow *flow_of(struct mos_ctx *c, int sock)
 {
 	uint32_t flow;
 
 	if (mos_socket_active(&c->sockets, sock, &flow) != NULL)
 		return mos_flow_at(&c->flows, flow);
-	errno = mos_socket_mon(&c->sockets, sock) != NULL ? not_active : EBADF;
+	errno = mos_socket_mon(&c->sockets, sock) != NULL ? ENOTSOCK : EBADF;
 	return NULL;
 }
 
@@ -191,7 +191,7 @@ int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval,
 	if (level != SOL_MONSOCKET ||
 	    (optname != MOS_TCP_STATE_CLI && optname != MOS_TCP_STATE_SVR))
 		return fail(ENOSYS);
-	f = flow_of(c, sock, ENOTSOCK);
+	f = flow_of(c, sock);
 	if (f == NULL)
 		return -1;
 	if (optval == NULL)
@@ -228,37 +228,4 @@ int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *o
 	if (value < 0)
 		return fail(EINVAL);
 	return value == 0 ? 0 : fail(ENOSYS);
-}
-
-/* ---- names ---- */
-
-static void fill_address(struct sockaddr *out, const uint8_t addr[16], uint16_t port_be)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = port_be};
-
-	memcpy(&in.sin_addr, addr + 12, 4); /* IPv4-mapped */
-	memcpy(out, &in, sizeof(in));
-}
-
-int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *addrlen, int side)
-{
-	struct mos_ctx *c = mos_ctx_live(mctx, true);
-	const struct mos_flow *f;
-	socklen_t need;
-
-	if (c == NULL)
-		return -1;
-	f = flow_of(c, sock, ENOTCONN);
-	if (f == NULL)
-		return -1;
-	if (side != MOS_SIDE_CLI && side != MOS_SIDE_SVR && side != MOS_SIDE_BOTH)
-		return fail(EINVAL);
-	need = sizeof(struct sockaddr) * (side == MOS_SIDE_BOTH ? 2 : 1);
-	if (addr == NULL || addrlen == NULL || *addrlen != need || f->key.ip_version != 4)
-		return fail(EINVAL);
-	if (side != MOS_SIDE_SVR)
-		fill_address(addr++, f->key.src, f->key.src_port_be);
-	if (side != MOS_SIDE_CLI)
-		fill_address(addr, f->key.dst, f->key.dst_port_be);
-	return 0;
 }

@@ -17,7 +17,7 @@ static void open_flow(void)
 	hs_handshake(0);
 }
 
-/* ---- names, options, user context ---- */
+/* ---- names ---- */
 
 static void check_in(const struct sockaddr *addr, const char *ip, uint16_t port)
 {
@@ -66,23 +66,113 @@ START_TEST(names_are_those_of_the_first_syn)
 }
 END_TEST
 
-static void ask_names_ip6(int sock, int side)
-{
-	struct sockaddr addr;
-	socklen_t len = sizeof(addr);
+/* ---- names of other sizes ---- */
 
-	fails(EINVAL, mtcp_getpeername(hs_mctx(), sock, &addr, &len, MOS_SIDE_CLI));
+union any_addr {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_storage storage;
+	uint8_t bytes[128];
+};
+
+/* What getpeername writes for this side and element size; behind the elements nothing changes. */
+static const uint8_t *ask_sized(int sock, int side, unsigned size)
+{
+	static uint8_t got[2 * 128 + 1];
+	socklen_t whole = side == MOS_SIDE_BOTH ? 2 * size : size, len = whole;
+
+	memset(got, 0xee, sizeof(got));
+	ck_assert_int_eq(mtcp_getpeername(hs_mctx(), sock, (struct sockaddr *)got, &len, side), 0);
+	ck_assert_uint_eq(len, whole);
+	for (unsigned i = whole; i < sizeof(got); i++)
+		ck_assert_uint_eq(got[i], 0xee);
+	return got;
 }
 
-START_TEST(ipv6_flow_has_no_name_in_sixteen_bytes)
+static void refuse_sizes(int sock, const int *bad, unsigned n)
+{
+	uint8_t room[600];
+
+	for (unsigned i = 0; i < n; i++) {
+		socklen_t len = (socklen_t)bad[i];
+		int side = i % 2 ? MOS_SIDE_BOTH : MOS_SIDE_CLI;
+
+		memset(room, 0xee, sizeof(room));
+		fails(EINVAL,
+		      mtcp_getpeername(hs_mctx(), sock, (struct sockaddr *)room, &len, side));
+		ck_assert_uint_eq(room[0], 0xee);
+	}
+}
+
+static const unsigned sizes[] = {16, 28, 128};
+
+static void ask_sized_in(int sock, int side)
+{
+	static const int bad[] = {0, 0, 15, 16, 17, 33, 32, 57, 56, 28, 127, 255, 256, 128, -1, -1};
+
+	for (unsigned i = 0; i < RTE_DIM(sizes); i++) {
+		union any_addr a;
+
+		memcpy(&a, ask_sized(sock, MOS_SIDE_CLI, sizes[i]), sizes[i]);
+		check_in(&a.sa, "10.0.0.1", 40000);
+		memcpy(&a, ask_sized(sock, MOS_SIDE_SVR, sizes[i]), sizes[i]);
+		check_in(&a.sa, "10.0.1.2", 443);
+		memcpy(&a, ask_sized(sock, MOS_SIDE_BOTH, sizes[i]), sizes[i]);
+		check_in(&a.sa, "10.0.0.1", 40000);
+		memcpy(&a, ask_sized(sock, MOS_SIDE_BOTH, sizes[i]) + sizes[i], sizes[i]);
+		check_in(&a.sa, "10.0.1.2", 443);
+	}
+	refuse_sizes(sock, bad, RTE_DIM(bad));
+}
+
+START_TEST(names_fill_elements_of_three_sizes)
+{
+	open_flow();
+	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_SND, ask_sized_in, &data);
+}
+END_TEST
+
+static void check_in6(const uint8_t *bytes, const char *ip, uint16_t port)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct sockaddr_in6 in6;
+
+	memcpy(&in6, bytes, sizeof(in6));
+	ck_assert_int_eq(in6.sin6_family, AF_INET6);
+	ck_assert_str_eq(inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof(text)), ip);
+	ck_assert_uint_eq(ntohs(in6.sin6_port), port);
+	ck_assert_uint_eq(in6.sin6_flowinfo, 0);
+	ck_assert_uint_eq(in6.sin6_scope_id, 0);
+}
+
+static void ask_names_ip6(int sock, int side)
+{
+	static const int bad[] = {16, 32, 27, 57};
+
+	for (unsigned i = 1; i < RTE_DIM(sizes); i++) {
+		check_in6(ask_sized(sock, MOS_SIDE_CLI, sizes[i]), "2001:db8::1", 40000);
+		check_in6(ask_sized(sock, MOS_SIDE_SVR, sizes[i]), "2001:db8:1::2", 443);
+		check_in6(ask_sized(sock, MOS_SIDE_BOTH, sizes[i]), "2001:db8::1", 40000);
+		check_in6(ask_sized(sock, MOS_SIDE_BOTH, sizes[i]) + sizes[i], "2001:db8:1::2",
+		          443);
+	}
+	refuse_sizes(sock, bad, RTE_DIM(bad));
+}
+
+START_TEST(names_of_an_ipv6_flow_need_elements_that_hold_them)
 {
 	const struct hs_pkt syn6 = {MOS_CLI, MOS_TCP_SYN, 1000, .ip6 = true};
+	const struct hs_pkt answer = {MOS_SVR, MOS_TCP_SYN | MOS_TCP_ACK, 1, 1001, .ip6 = true};
 
 	hs_open(NULL);
 	hs_passive();
 	hs_in_callback(MOS_ON_CONN_START, MOS_HK_SND, ask_names_ip6, &syn6);
+	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_RCV, ask_names_ip6, &answer);
 }
 END_TEST
+
+/* ---- options, user context ---- */
 
 static void ask_options(int sock, int side)
 {
@@ -220,7 +310,8 @@ TCase *ask_case(void)
 	tcase_set_timeout(tc, 0);
 	tcase_add_checked_fixture(tc, NULL, hs_close);
 	tcase_add_test(tc, names_are_those_of_the_first_syn);
-	tcase_add_test(tc, ipv6_flow_has_no_name_in_sixteen_bytes);
+	tcase_add_test(tc, names_fill_elements_of_three_sizes);
+	tcase_add_test(tc, names_of_an_ipv6_flow_need_elements_that_hold_them);
 	tcase_add_test(tc, states_are_read_from_active_sockets_only);
 	tcase_add_test(tc, no_buffer_is_granted_and_what_is_not_built_says_so);
 	tcase_add_test(tc, each_socket_of_each_flow_keeps_its_own_pointer);
