@@ -420,7 +420,10 @@ ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uin
 /*
  * Describe the packet being processed, whatever side says. The pointers in *p lead to a copy:
  * writing there does not change the packet, and it is gone when the callback ends or the next
- * call of this thread comes. *p is the caller's. Section 8.1.
+ * call of this thread comes. *p is the caller's. What the packet does not have is 0 or NULL;
+ * p->payload of a TCP packet is never NULL. Of an IPv6 packet p->iph is NULL and p->ip_len the
+ * length with the IPv6 header, 65535 if it is longer; mtcp_getlastpkt_ext() (mos_ext.h) shows that
+ * header. Section 8.1.
  *
  * Returns 0, or -1.
  *   EACCES   bad context

@@ -5,6 +5,7 @@
 #define MOS_EXT_H
 
 #include <stdint.h>
+#include <netinet/ip6.h>
 
 #include "mos_api.h"
 
@@ -53,6 +54,26 @@ mos_timer_t mtcp_timer_set(mctx_t mctx, int id, const struct timeval *t, callbac
  *   ENOENT  it has run, is running, was cancelled, or never was
  */
 int mtcp_timer_cancel(mctx_t mctx, mos_timer_t timer);
+
+/* ---- Packets beyond IPv4 ---- */
+
+/* What struct pkt_info has no place for. */
+struct pkt_info_ext {
+	uint64_t ts_ns;       /* when it came: nanoseconds since 1970 */
+	struct ip6_hdr *ip6h; /* IPv6 header in the copy; NULL for anything else */
+	uint32_t frame_len;   /* bytes of the frame, as eth_len but not cut at 65535 */
+	uint16_t vlan;        /* outermost VLAN id that is not 0; 0 = untagged */
+	uint8_t ip_version;   /* 4 or 6 */
+	uint8_t ip_proto;     /* IPPROTO_*: behind the extension headers that were understood */
+};
+
+/*
+ * As mtcp_getlastpkt(), and describe in *x what the classic structure cannot. Of an IPv6 packet
+ * p->iph is NULL, p->ip_len the length of the whole packet, and all else as for IPv4. Stack thread.
+ * Returns 0, or -1 with the errno values of mtcp_getlastpkt(); EINVAL also when x is NULL.
+ */
+int mtcp_getlastpkt_ext(mctx_t mctx, int sock, int side, struct pkt_info *p,
+                        struct pkt_info_ext *x);
 
 #ifdef __cplusplus
 }

@@ -174,6 +174,14 @@ START_TEST(layouts_stay_as_compiled_programs_know_them)
 		FIELD(struct pkt_info, payload, 64),
 		SIZE(struct pkt_info, 72),
 
+		FIELD(struct pkt_info_ext, ts_ns, 0),
+		FIELD(struct pkt_info_ext, ip6h, 8),
+		FIELD(struct pkt_info_ext, frame_len, 16),
+		FIELD(struct pkt_info_ext, vlan, 20),
+		FIELD(struct pkt_info_ext, ip_version, 22),
+		FIELD(struct pkt_info_ext, ip_proto, 23),
+		SIZE(struct pkt_info_ext, 24),
+
 		FIELD(struct pkt_ctx, p, 0),
 		FIELD(struct pkt_ctx, direction, 72),
 		FIELD(struct pkt_ctx, forward, 73),
@@ -299,6 +307,12 @@ FIELD_TYPE(struct pkt_info, ethh, struct ethhdr *);
 FIELD_TYPE(struct pkt_info, iph, struct iphdr *);
 FIELD_TYPE(struct pkt_info, tcph, struct tcphdr *);
 FIELD_TYPE(struct pkt_info, payload, uint8_t *);
+FIELD_TYPE(struct pkt_info_ext, ts_ns, uint64_t);
+FIELD_TYPE(struct pkt_info_ext, ip6h, struct ip6_hdr *);
+FIELD_TYPE(struct pkt_info_ext, frame_len, uint32_t);
+FIELD_TYPE(struct pkt_info_ext, vlan, uint16_t);
+FIELD_TYPE(struct pkt_info_ext, ip_version, uint8_t);
+FIELD_TYPE(struct pkt_info_ext, ip_proto, uint8_t);
 FIELD_TYPE(struct mtcp_conf, cpu_mask, uint64_t);
 FIELD_TYPE(struct mtcp_conf, app_cpu_mask, uint64_t[20]);
 FIELD_TYPE(struct mtcp_conf, app_argv, char *[20][20]);
@@ -376,6 +390,7 @@ SIGNATURE(mos_last_error,      const char *, void);
 SIGNATURE(mtcp_filter_error,   const char *, void);
 SIGNATURE(mtcp_timer_set,      mos_timer_t, mctx_t, int, const struct timeval *, callback_t);
 SIGNATURE(mtcp_timer_cancel,   int, mctx_t, mos_timer_t);
+SIGNATURE(mtcp_getlastpkt_ext, int, mctx_t, int, int, struct pkt_info *, struct pkt_info_ext *);
 
 /* clang-format on */
 

@@ -89,6 +89,14 @@ static int do_getlastpkt(mctx_t m)
 	return mtcp_getlastpkt(m, active, MOS_SIDE_CLI, &p);
 }
 
+static int do_getlastpkt_ext(mctx_t m)
+{
+	struct pkt_info_ext x;
+	struct pkt_info p;
+
+	return mtcp_getlastpkt_ext(m, active, MOS_SIDE_CLI, &p, &x);
+}
+
 static int do_get_ts(mctx_t m)
 {
 	return mtcp_cb_get_ts(m) != 0 ? 0 : -1;
@@ -133,6 +141,7 @@ static const struct {
 	{"mtcp_set_uctx", do_set_uctx, false},
 	{"mtcp_get_uctx", do_get_uctx, false},
 	{"mtcp_getlastpkt", do_getlastpkt, false},
+	{"mtcp_getlastpkt_ext", do_getlastpkt_ext, false},
 	{"mtcp_cb_get_ts", do_get_ts, false},
 };
 
