@@ -439,7 +439,8 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  * MOS_DROP above. Later steps see the packet as changed; in MOS_HK_SND this decides what the
  * receiver's side records. Section 8.2.
  *
- *   MOS_DROP       the packet is not forwarded, everything else is ignored; its hooks still run
+ *   MOS_DROP       the packet is not forwarded; data, datalen, places and flags are not looked
+ *                  at. Its hooks still run, and the receiver's side counts it as received
  *   MOS_OVERWRITE  datalen bytes at offset within the place become data
  *   MOS_CHOMP      datalen bytes at offset within the place go (data is not looked at)
  *   MOS_INSERT     datalen bytes of data go in before offset within the place
@@ -449,7 +450,8 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  * MOS_OVERWRITE.
  *
  * Returns 0, or -1; the packet is then as it was.
- *   EACCES    bad context, or this action is not allowed at this place
+ *   EACCES    bad context, this action is not allowed at this place, or MOS_IP_HDR of a packet
+ *             that is not IPv4
  *   EPERM     outside the stack thread
  *   ENODATA   no packet is at hand
  *   EAGAIN    not exactly one action; trying again does not help

@@ -26,8 +26,6 @@ UNBUILT(int,     -1,             mtcp_raise_event,  mctx_t mctx, event_t child)
 UNBUILT(ssize_t, -1, mtcp_peek,       mctx_t mctx, int sock, int side, char *buf, size_t len)
 UNBUILT(ssize_t, -1, mtcp_ppeek,      mctx_t mctx, int sock, int side, char *buf, size_t count,
 				      uint64_t off)
-UNBUILT(int,     -1, mtcp_setlastpkt, mctx_t mctx, int sock, int side, off_t offset, byte *data,
-				      uint16_t datalen, int option)
 UNBUILT(int,     -1, mtcp_sendpkt,    mctx_t mctx, int sock, const struct pkt_info *pkt)
 
 /* End-host sockets */

@@ -60,6 +60,8 @@ struct harness {
 	struct mos_ctx *c; /* the worker: one of mos_worker.ctx */
 	uint64_t now_ns;
 	uint32_t sent, came_out; /* packets, since hs_open */
+	bool may_drop;           /* the application drops packets */
+	uint32_t dropped;        /* of those that came out */
 
 	bool show_sock;
 	char log[65536];

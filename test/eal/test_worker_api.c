@@ -97,6 +97,11 @@ static int do_getlastpkt_ext(mctx_t m)
 	return mtcp_getlastpkt_ext(m, active, MOS_SIDE_CLI, &p, &x);
 }
 
+static int do_setlastpkt(mctx_t m)
+{
+	return mtcp_setlastpkt(m, active, MOS_SIDE_CLI, 0, NULL, 0, MOS_DROP);
+}
+
 static int do_get_ts(mctx_t m)
 {
 	return mtcp_cb_get_ts(m) != 0 ? 0 : -1;
@@ -142,6 +147,7 @@ static const struct {
 	{"mtcp_get_uctx", do_get_uctx, false},
 	{"mtcp_getlastpkt", do_getlastpkt, false},
 	{"mtcp_getlastpkt_ext", do_getlastpkt_ext, false},
+	{"mtcp_setlastpkt", do_setlastpkt, false},
 	{"mtcp_cb_get_ts", do_get_ts, false},
 };
 
@@ -166,6 +172,7 @@ static void call_all(int sock, int side)
 START_TEST(every_call_works_in_a_callback)
 {
 	open_flow();
+	hs.may_drop = true;
 	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_SND, call_all, &data);
 }
 END_TEST
