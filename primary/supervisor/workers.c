@@ -116,7 +116,7 @@ void mos_sup_accept(struct mos_supervisor *s)
 		if (s->worker[i].state == WORKER_FREE)
 			w = &s->worker[i];
 	if (w == NULL || is_ending(s)) {
-		refuse(fd, w == NULL ? EAGAIN : ESHUTDOWN,
+		refuse(fd, w == NULL ? EBUSY : ESHUTDOWN,
 		       w == NULL ? "too many processes are attached" : "the primary is stopping");
 		close(fd);
 		return;

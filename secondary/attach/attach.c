@@ -88,11 +88,14 @@ static int answer(int fd, struct mos_ctl_msg *m, enum mos_ctl_type want, int tim
 	return mos_fail(EPROTO, "the primary answers something else");
 }
 
-static int say(int fd, const struct mos_ctl_msg *m)
+/* Say *m and wait for the answer, in its place. A primary that has closed may have said why. */
+static int ask(int fd, struct mos_ctl_msg *m, enum mos_ctl_type want, int timeout_ms)
 {
 	int err = mos_ctl_send(fd, m);
 
-	return err == 0 ? 0 : mos_fail(-err, "control socket: %s", strerror(-err));
+	if (err != 0 && err != -EPIPE && err != -ECONNRESET)
+		return mos_fail(-err, "control socket: %s", strerror(-err));
+	return answer(fd, m, want, timeout_ms);
 }
 
 static int join_root(struct mos_worker *w)
@@ -114,9 +117,7 @@ static int attach_over(struct mos_worker *w, int fd)
 	int err;
 
 	mos_ctl_init(&m, MOS_CTL_HELLO);
-	err = say(fd, &m);
-	if (err == 0)
-		err = answer(fd, &m, MOS_CTL_WELCOME, WELCOME_TIMEOUT_MS);
+	err = ask(fd, &m, MOS_CTL_WELCOME, WELCOME_TIMEOUT_MS);
 	if (err != 0)
 		return err;
 	err = mos_eal_worker_init(m.text, m.attach_slot, text, sizeof(text));
@@ -126,7 +127,8 @@ static int attach_over(struct mos_worker *w, int fd)
 	if (err != 0)
 		return err;
 	mos_ctl_init(&m, MOS_CTL_ATTACHED);
-	return say(fd, &m);
+	mos_ctl_send(fd, &m); /* to a primary that is gone: the first lease will tell */
+	return 0;
 }
 
 int mos_attach(struct mos_worker *w)
@@ -153,9 +155,7 @@ int mos_attach_lease(struct mos_worker *w, int preferred, uint32_t *shard, uint3
 	mos_ctl_init(&m, MOS_CTL_LEASE);
 	m.shard = preferred < 0 ? MOS_CTL_ANY : (uint32_t)preferred;
 	pthread_mutex_lock(&w->ctl_lock);
-	err = say(w->ctl_fd, &m);
-	if (err == 0)
-		err = answer(w->ctl_fd, &m, MOS_CTL_LEASED, ANSWER_TIMEOUT_MS);
+	err = ask(w->ctl_fd, &m, MOS_CTL_LEASED, ANSWER_TIMEOUT_MS);
 	pthread_mutex_unlock(&w->ctl_lock);
 	if (err != 0)
 		return err;

@@ -72,13 +72,14 @@ int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms)
 	if (err != 0)
 		return err;
 	memset(m, 0, sizeof(*m));
+	/* ECONNRESET: the peer closed and left something unread. What it said lies behind it. */
 	do {
 		n = recv(fd, m, sizeof(*m), MSG_DONTWAIT | MSG_TRUNC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n == 0)
 		return -EPIPE;
 	if (n < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
+		return -errno;
 	m->text[sizeof(m->text) - 1] = '\0';
 	if (n != (ssize_t)sizeof(*m) || m->magic != MOS_CTL_MAGIC ||
 	    m->version != MOS_CTL_VERSION || m->type == 0 || m->type >= MOS_CTL_TYPE_END)

@@ -164,6 +164,20 @@ START_TEST(last_words_of_a_closed_peer_are_heard)
 }
 END_TEST
 
+START_TEST(last_words_of_a_peer_that_did_not_listen_are_heard)
+{
+	struct mos_ctl_msg unread;
+
+	mos_ctl_init(&unread, MOS_CTL_HELLO);
+	ck_assert_int_eq(mos_ctl_send(us, &unread), 0);
+	ck_assert_int_eq(mos_ctl_send(peer, &msg), 0);
+	close(peer);
+	peer = -1;
+	ck_assert_int_eq(mos_ctl_recv(us, &msg, 1000), 0);
+	ck_assert_int_eq(mos_ctl_recv(us, &msg, 1000), -EPIPE);
+}
+END_TEST
+
 START_TEST(wait_ends_at_its_time)
 {
 	int64_t start = now_ms();
@@ -328,6 +342,7 @@ static TCase *message_case(void)
 	tcase_add_test(tc, text_without_end_is_ended);
 	tcase_add_test(tc, closed_peer_is_told_from_a_silent_one);
 	tcase_add_test(tc, last_words_of_a_closed_peer_are_heard);
+	tcase_add_test(tc, last_words_of_a_peer_that_did_not_listen_are_heard);
 	tcase_add_test(tc, wait_ends_at_its_time);
 	tcase_add_test(tc, signals_neither_end_nor_prolong_a_wait);
 	tcase_add_test(tc, wait_ends_when_a_message_comes);
