@@ -28,13 +28,17 @@ const char *conn_state_name(int state)
 	return names[state];
 }
 
-void conn_write_end(char end[static CONN_END_LEN], const struct conn_name *name, int side)
+void conn_write_end(char text[static CONN_END_LEN], const union conn_end *end)
 {
-	char addr[INET_ADDRSTRLEN];
-	struct in_addr in = {name->addr[side]};
+	char addr[INET6_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, &in, addr, sizeof(addr));
-	snprintf(end, CONN_END_LEN, "%s:%u", addr, ntohs(name->port[side]));
+	if (end->family == AF_INET6) {
+		inet_ntop(AF_INET6, &end->in6.sin6_addr, addr, sizeof(addr));
+		snprintf(text, CONN_END_LEN, "[%s]:%u", addr, ntohs(end->in6.sin6_port));
+	} else {
+		inet_ntop(AF_INET, &end->in.sin_addr, addr, sizeof(addr));
+		snprintf(text, CONN_END_LEN, "%s:%u", addr, ntohs(end->in.sin_port));
+	}
 }
 
 int conn_log_open(const char *file)
@@ -57,8 +61,8 @@ void conn_log(const char *event, const struct conn *c, const char *note)
 	if (fd < 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	conn_write_end(client, &c->name, MOS_SIDE_CLI);
-	conn_write_end(server, &c->name, MOS_SIDE_SVR);
+	conn_write_end(client, &c->end[MOS_SIDE_CLI]);
+	conn_write_end(server, &c->end[MOS_SIDE_SVR]);
 	len = snprintf(line, sizeof(line), "%lld.%06ld %d %s %s %s %s %s%s%s\n",
 	               (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(), event, client,
 	               server, conn_state_name(c->state[MOS_SIDE_CLI]),

@@ -4,15 +4,17 @@
 #ifndef MIDSTAT_CONN_TEXT_H
 #define MIDSTAT_CONN_TEXT_H
 
+#include <netinet/in.h>
+
 #include "apps/midstat/conn_table.h"
 
-#define CONN_END_LEN sizeof("255.255.255.255:65535")
+#define CONN_END_LEN (sizeof("[]:65535") + INET6_ADDRSTRLEN)
 
 /* Name of an enum tcpstate. */
 const char *conn_state_name(int state);
 
-/* One end as "address:port". */
-void conn_write_end(char end[static CONN_END_LEN], const struct conn_name *name, int side);
+/* One end as "address:port" or "[address]:port". */
+void conn_write_end(char text[static CONN_END_LEN], const union conn_end *end);
 
 /* Open the event log for appending; until then conn_log() does nothing. Returns 0 or -errno. */
 int conn_log_open(const char *file);

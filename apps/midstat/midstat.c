@@ -71,20 +71,6 @@ static int read_state(mctx_t mctx, int sock, int side)
 	return state;
 }
 
-static bool read_name(mctx_t mctx, int sock, struct conn_name *name)
-{
-	struct sockaddr_in ends[2];
-	socklen_t len = sizeof(ends);
-
-	if (mtcp_getpeername(mctx, sock, (struct sockaddr *)ends, &len, MOS_SIDE_BOTH) < 0)
-		return false;
-	for (int side = MOS_SIDE_CLI; side <= MOS_SIDE_SVR; side++) {
-		name->addr[side] = ends[side].sin_addr.s_addr;
-		name->port[side] = ends[side].sin_port;
-	}
-	return true;
-}
-
 static void count_packet(struct core *core, struct conn *c, const struct pkt_info *p)
 {
 	c->packets++;
@@ -93,46 +79,24 @@ static void count_packet(struct core *core, struct conn *c, const struct pkt_inf
 	core->totals.bytes += p->ip_len;
 }
 
-/* The record of a connection that begins, or that is told of once more; NULL = no memory. */
-static struct conn *record_of(mctx_t mctx, struct core *core, const struct conn_name *name)
-{
-	struct conn *c = conn_table_lookup(&core->table, name);
-
-	if (c != NULL)
-		return c;
-	c = conn_table_insert(&core->table, name);
-	if (c == NULL)
-		return NULL;
-	c->sock = -1;
-	c->started_us = clock_us(mctx, core);
-	core->totals.seen++;
-	return c;
-}
-
-/* Tie the record to the socket that tells of it and to no other: it is freed when that one ends. */
-static void own(mctx_t mctx, int sock, struct conn *c)
-{
-	if (c->sock >= 0 && c->sock != sock && mtcp_get_uctx(mctx, c->sock) == c)
-		mtcp_set_uctx(mctx, c->sock, NULL);
-	c->sock = sock;
-	mtcp_set_uctx(mctx, sock, c);
-}
-
 /* The packet of a new connection has passed on_packet() before, when there was no record yet. */
 static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	struct core *core = core_of(mctx);
-	struct conn_name name;
+	union conn_end ends[2];
+	socklen_t len = sizeof(ends);
 	struct pkt_info p;
 	struct conn *c;
 	bool adopted = mtcp_getlastpkt(mctx, sock, side, &p) < 0;
 
-	if (!read_name(mctx, sock, &name))
+	if (mtcp_getpeername(mctx, sock, (struct sockaddr *)ends, &len, MOS_SIDE_BOTH) < 0)
 		return;
-	c = record_of(mctx, core, &name);
+	c = conn_table_insert(&core->table, ends);
 	if (c == NULL)
 		return;
-	own(mctx, sock, c);
+	mtcp_set_uctx(mctx, sock, c);
+	c->started_us = clock_us(mctx, core);
+	core->totals.seen++;
 	if (!adopted)
 		count_packet(core, c, &p);
 	c->state[MOS_SIDE_CLI] = read_state(mctx, sock, MOS_SIDE_CLI);
@@ -245,10 +209,7 @@ static bool start_core(int cpu)
 	struct core *core = &cores[cpu];
 	mctx_t mctx;
 
-	if (conn_table_init(&core->table) < 0) {
-		fprintf(stderr, "midstat: out of memory\n");
-		return false;
-	}
+	conn_table_init(&core->table);
 	mctx = mtcp_create_context(cpu);
 	if (mctx == NULL)
 		return false; /* the library has printed why */

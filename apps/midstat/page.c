@@ -48,12 +48,13 @@ static size_t rows_per_part(void)
 	return (size_t)(rows / page.part_count);
 }
 
+/* Most ends fit their columns; a long IPv6 address pushes the rest of its row to the right. */
 static void render_row(FILE *f, const struct conn *c, uint64_t now_us)
 {
 	char client[CONN_END_LEN], server[CONN_END_LEN];
 
-	conn_write_end(client, &c->name, MOS_SIDE_CLI);
-	conn_write_end(server, &c->name, MOS_SIDE_SVR);
+	conn_write_end(client, &c->end[MOS_SIDE_CLI]);
+	conn_write_end(server, &c->end[MOS_SIDE_SVR]);
 	fprintf(f, "%-21s %-21s %-11s %-11s %9llu %12llu %8.1f\n", client, server,
 	        conn_state_name(c->state[MOS_SIDE_CLI]), conn_state_name(c->state[MOS_SIDE_SVR]),
 	        (unsigned long long)c->packets, (unsigned long long)c->bytes,

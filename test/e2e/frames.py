@@ -135,6 +135,11 @@ def sound():
     return {name: bytes(frame) for name, frame in frames.items()}
 
 
+def tagged(frame, vlan):
+    """The frame in a VLAN."""
+    return frame[:12] + struct.pack(">HH", 0x8100, vlan) + frame[12:]
+
+
 def jumbo():
     """A frame that no packet buffer of the usual size holds."""
     return bytes(ether() / ip() / tcp(flags="A") / (b"J" * 8900))

@@ -13,8 +13,9 @@ import time
 import pytest
 
 import frames
+from captures import Conversation
 from network import Wire
-from system import DEADLINE_S, adds_up, dropped
+from system import DEADLINE_S, adds_up, dropped, wait_until
 
 FAMILIES = ()  # silence
 DRIVERS = {
@@ -107,6 +108,26 @@ def test_lying_frames_are_dropped_for_their_reason(start_on, wires, driver):
     expected = collections.Counter(counter for _, _, counter in rows)
     assert {name: n for name, n in counters.items() if name.startswith("drop_")} == expected
     assert not wires["server"].receive_all()
+
+
+def test_same_ends_in_other_vlans_are_other_connections(start_on, wires, driver):
+    box = start_on(driver)
+    vlans = (None, 7, 8)
+    talks = [Conversation(40000).opened().talked().closed().packets for _ in vlans]
+    for packets in zip(*talks):
+        for vlan, packet in zip(vlans, packets):
+            frame = packet.frame if vlan is None else frames.tagged(packet.frame, vlan)
+            source, target = ("client", "server") if packet.from_client else ("server", "client")
+            wires[source].send(frame)
+            assert receive(wires[target], 1) == [frame]
+    wait_until(lambda: [e.name for e in box.events()].count("end") == len(vlans), "all have ended")
+    stories = collections.Counter((e.name, e.client_is, e.server_is) for e in box.events())
+    assert set(stories.values()) == {len(vlans)}, stories
+    assert ("start", "SYN_SENT", "LISTEN") in stories
+    assert ("state", "ESTABLISHED", "ESTABLISHED") in stories
+    counters = box.primary.counters()
+    assert counters["w_flows_created"] == counters["w_flows_ended"] == len(vlans)
+    assert counters["w_orphans"] == counters["w_tcp_bogus"] == counters["w_tcp_checksum"] == 0
 
 
 def test_random_damage_does_no_harm(start_on, wires, driver):
