@@ -1,5 +1,6 @@
 /* Clock and timers of applications, on the bench: see harness.h. */
 #include <limits.h>
+#include <signal.h>
 
 #include "test/eal/worker_tests.h"
 
@@ -187,6 +188,55 @@ START_TEST(timer_cancelled_by_another_thread_does_not_run)
 }
 END_TEST
 
+#define SETS 20000
+
+static atomic_int handled;
+static atomic_bool setting;
+
+static void cancel_in_handler(int signum)
+{
+	int err = errno;
+
+	mtcp_timer_cancel(hs_mctx(), 0);
+	atomic_fetch_add(&handled, 1);
+	errno = err;
+}
+
+static void *set_and_cancel(void *arg)
+{
+	const struct timeval second = {.tv_sec = 1};
+	int good = 0;
+
+	for (int i = 0; i < SETS; i++) {
+		mos_timer_t timer = mtcp_timer_set(hs_mctx(), 1, &second, on_timer);
+
+		good += mtcp_timer_cancel(hs_mctx(), timer) == 0;
+	}
+	atomic_store(&setting, false);
+	return good == SETS ? arg : NULL;
+}
+
+/* Its handler would wait for a lock that the thread below it has. */
+START_TEST(thread_with_the_timers_in_hand_is_not_interrupted)
+{
+	struct sigaction old, sa = {.sa_handler = cancel_in_handler};
+	void *res = NULL;
+	pthread_t t;
+
+	hs_open(NULL);
+	sigaction(SIGUSR1, &sa, &old);
+	atomic_store(&setting, true);
+	ck_assert_int_eq(pthread_create(&t, NULL, set_and_cancel, &res), 0);
+	while (atomic_load(&setting))
+		pthread_kill(t, SIGUSR1);
+	pthread_join(t, &res);
+	sigaction(SIGUSR1, &old, NULL);
+	ck_assert_ptr_eq(res, &res);
+	ck_assert_int_gt(handled, 0);
+	ck_assert(mos_app_timers_idle(&hs.c->timers, UINT64_MAX - 1));
+}
+END_TEST
+
 TCase *time_case(void)
 {
 	TCase *tc = tcase_create("time");
@@ -201,5 +251,6 @@ TCase *time_case(void)
 	tcase_add_test(tc, timer_cancelled_by_a_callback_does_not_run);
 	tcase_add_test(tc, timer_is_cancelled_once_and_others_stay);
 	tcase_add_test(tc, timer_cancelled_by_another_thread_does_not_run);
+	tcase_add_test(tc, thread_with_the_timers_in_hand_is_not_interrupted);
 	return tc;
 }
