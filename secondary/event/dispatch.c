@@ -29,10 +29,10 @@ static bool take_mark(struct mos_dispatch *d, struct mos_step *step)
 	return true;
 }
 
-/* Steps [from, to) are passed over: they leave no mark behind for a later dispatch. */
-static void discard_marks(struct mos_dispatch *d, uint32_t from, uint32_t to)
+/* What was raised by a filter that then said no, or before all stopped, is not left behind. */
+static void discard_marks(struct mos_dispatch *d)
 {
-	for (uint32_t i = from; d->raised > 0 && i < to; i++)
+	for (uint32_t i = 0; d->raised > 0 && i < d->tree->count; i++)
 		take_mark(d, &d->tree->step[i]);
 }
 
@@ -56,7 +56,6 @@ static void run_tree(struct mos_dispatch *d)
 		struct mos_step *step = &tree->step[i];
 
 		if (!occurs(d, step)) {
-			discard_marks(d, i + 1, step->end);
 			i = step->end;
 			continue;
 		}
@@ -66,7 +65,7 @@ static void run_tree(struct mos_dispatch *d)
 		}
 		i++;
 	}
-	discard_marks(d, 0, tree->count);
+	discard_marks(d);
 }
 
 void mos_dispatch_events(struct mos_dispatch *d, uint32_t bits)
