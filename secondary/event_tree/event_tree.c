@@ -31,7 +31,7 @@ struct key {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for whoever writes */
-static uint32_t count;
+static uint32_t ude_count;
 static struct entry *buckets[BUCKETS];
 static _Atomic(struct entry *) table[MOS_UDE_MAX]; /* by id; read without lock */
 
@@ -111,13 +111,13 @@ static struct entry *new_entry(const struct mos_ude *parent, unsigned root_bit, 
 {
 	struct entry *e;
 
-	if (count == MOS_UDE_MAX || len > PTRDIFF_MAX - sizeof(*e))
+	if (ude_count == MOS_UDE_MAX || len > PTRDIFF_MAX - sizeof(*e))
 		return NULL;
 	e = malloc(sizeof(*e) + len);
 	if (e == NULL)
 		return NULL;
 	*e = (struct entry){
-		.ude = {.id = MOS_UDE_FIRST + count, .parent = parent, .root_bit = root_bit},
+		.ude = {.id = MOS_UDE_FIRST + ude_count, .parent = parent, .root_bit = root_bit},
 		.len = len,
 	};
 	return e;
@@ -127,7 +127,7 @@ static struct entry *new_entry(const struct mos_ude *parent, unsigned root_bit, 
 static void publish(struct entry *e)
 {
 	/* pairs with mos_ude_lookup */
-	atomic_store_explicit(&table[count++], e, memory_order_release);
+	atomic_store_explicit(&table[ude_count++], e, memory_order_release);
 }
 
 /* The same event as before, or a new one. Under the lock. */
@@ -227,9 +227,9 @@ int mos_hook_from(int hook_point, enum mos_hook *hook)
 void mos_ude_forget_all(void)
 {
 	pthread_mutex_lock(&lock);
-	for (; count > 0; count--) {
-		free(atomic_load_explicit(&table[count - 1], memory_order_relaxed));
-		atomic_store_explicit(&table[count - 1], NULL, memory_order_relaxed);
+	for (; ude_count > 0; ude_count--) {
+		free(atomic_load_explicit(&table[ude_count - 1], memory_order_relaxed));
+		atomic_store_explicit(&table[ude_count - 1], NULL, memory_order_relaxed);
 	}
 	memset(buckets, 0, sizeof(buckets));
 	pthread_mutex_unlock(&lock);
