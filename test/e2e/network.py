@@ -109,6 +109,15 @@ class Network:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
         return replied(done.stdout, count)
 
+    def retransmitted(self):
+        """How many segments both endpoints have sent again, since there is the network."""
+        count = 0
+        for side in WIRE:
+            with self.inside(side), open("/proc/thread-self/net/snmp", encoding="ascii") as file:
+                names, values = (line.split() for line in file if line.startswith("Tcp:"))
+            count += int(values[names.index("RetransSegs")])
+        return count
+
     def run(self, side, *argv):
         _run(*self.command(side, *argv))
 

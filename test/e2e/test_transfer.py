@@ -203,6 +203,7 @@ def test_successor_lists_the_established_flow_and_goes_on_with_it(new_system, ne
 
 def test_500_short_connections_are_all_seen_from_start_to_end(start_box, network, echo):
     system = start_box()
+    before = network.retransmitted()
 
     def converse(number):
         with network.connect("client", PORT, "server", DEADLINE_S, 20000 + number) as sock:
@@ -232,7 +233,10 @@ def test_500_short_connections_are_all_seen_from_start_to_end(start_box, network
         assert states[-1] in [("TIME_WAIT", "CLOSED"), ("CLOSED", "TIME_WAIT")], states
     counters = system.primary.counters()
     assert counters["w_flows_created"] == counters["w_flows_ended"] == 500
-    assert counters["w_orphans"] == counters["w_tcp_bogus"] == 0
+    # A busy machine lets the kernel send again what was only late. Where that arrives behind the
+    # end of its flow, it and its answer belong to none.
+    assert counters["w_orphans"] <= 2 * (network.retransmitted() - before)
+    assert counters["w_tcp_bogus"] == 0
     assert {e.pid for e in system.events()} == {worker.pid for worker in system.worker.values()}
 
 
