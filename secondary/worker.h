@@ -92,11 +92,10 @@ struct mos_ctx {
 	struct mos_sockets sockets;
 	struct mos_app_timers timers;
 	struct mos_dispatch *dispatch; /* under way, NULL = none: secondary/event */
-	uint64_t dispatch_serial;
 	struct mos_cur_pkt cur;
-	struct mos_new_data new_data;  /* of this round: secondary/pipeline */
-	uint8_t *flow_flags;           /* by record: enum mos_flow_flag */
-	uint8_t *scratch; /* frame copy behind mtcp_getlastpkt's pointers */
+	struct mos_new_data new_data; /* of this round: secondary/pipeline */
+	uint8_t *flow_flags;          /* by record: enum mos_flow_flag */
+	uint8_t *scratch;             /* frame copy behind mtcp_getlastpkt's pointers */
 
 	/* clock */
 	uint64_t now_ns;

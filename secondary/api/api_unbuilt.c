@@ -5,7 +5,6 @@
 #include <errno.h>
 
 #include "mos_api.h"
-#include "mos_ext.h"
 
 #define UNBUILT(type, failure, name, ...) \
 	type name(__VA_ARGS__)            \
@@ -15,12 +14,6 @@
 	}
 
 /* clang-format off */
-
-/* User-defined events */
-UNBUILT(event_t, MOS_NULL_EVENT, mtcp_define_event, event_t base, filter_t filter,
-						    struct filter_arg *arg)
-UNBUILT(event_t, MOS_NULL_EVENT, mtcp_alloc_event,  event_t parent)
-UNBUILT(int,     -1,             mtcp_raise_event,  mctx_t mctx, event_t child)
 
 /* Streams and packets of monitoring sockets */
 UNBUILT(ssize_t, -1, mtcp_peek,       mctx_t mctx, int sock, int side, char *buf, size_t len)
@@ -60,9 +53,3 @@ UNBUILT(int, -1, mtcp_epoll_wait,   mctx_t mctx, int epid, struct mtcp_epoll_eve
 				    int maxevents, int timeout)
 
 /* clang-format on */
-
-/* No filter is refused as wrong: all are as not built. */
-const char *mtcp_filter_error(void)
-{
-	return "";
-}

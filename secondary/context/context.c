@@ -149,10 +149,12 @@ int mos_context_prepare(struct mos_ctx *c)
 	if (err != 0)
 		goto no_sockets;
 	c->scratch = malloc(MOS_SCRATCH_OFF + MOS_SCRATCH_BYTES);
-	err = c->scratch != NULL ? mos_restore_begin(c) : -ENOMEM;
+	c->flow_flags = calloc(c->flows.capacity, 1);
+	err = c->scratch != NULL && c->flow_flags != NULL ? mos_restore_begin(c) : -ENOMEM;
 	if (err == 0)
 		return 0;
 
+	free(c->flow_flags);
 	free(c->scratch);
 	mos_sockets_fini(&c->sockets);
 no_sockets:
@@ -167,6 +169,8 @@ void mos_context_clear(struct mos_ctx *c)
 {
 	free(c->to_restore);
 	c->to_restore = NULL;
+	free(c->flow_flags);
+	c->flow_flags = NULL;
 	free(c->scratch);
 	c->scratch = NULL;
 	mos_sockets_fini(&c->sockets);
@@ -235,6 +239,7 @@ static void *stack_thread(void *arg)
 
 	c->thread = pthread_self(); /* before any callback can ask */
 	pthread_setname_np(pthread_self(), "mos-stack");
+	mos_sockets_on_stack_thread();
 	pin(&mos_worker.cfg, c->shard->index);
 	why = mos_loop_run(c);
 	give_back(c, why);
@@ -323,6 +328,8 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	c->next_check_ns = 0;
 	c->idle_rounds = 0;
 	c->cur = (struct mos_cur_pkt){0};
+	c->dispatch = NULL;
+	c->new_data.count = 0;
 	c->shard = NULL;
 
 	err = lease_shard(w, c, cpu);

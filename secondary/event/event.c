@@ -1,28 +1,59 @@
 #include "secondary/event/event.h"
 
-/* Call every callback of the set for the bits, lowest first. */
-static void dispatch(struct mos_ctx *c, const struct mos_cb_set *set, int sock, int side,
-                     enum mos_hook hook, uint32_t bits)
-{
-	bits &= set->mask[hook];
-	while (bits != 0) {
-		unsigned bit = (unsigned)__builtin_ctz(bits);
+#include <errno.h>
 
-		bits &= bits - 1;
-		set->cb[hook][bit](&c->api, sock, side, (event_t)1 << bit, NULL);
-	}
+#include "secondary/event/dispatch.h"
+#include "secondary/filter/filter.h"
+
+/* ---- one dispatch ---- */
+
+static void run(struct mos_ctx *c, const struct mos_cb_set *set, const uint8_t *stopped, int sock,
+                int side, enum mos_hook hook, uint32_t bits)
+{
+	struct mos_dispatch *outer = c->dispatch;
+	struct mos_dispatch d = {
+		.mctx = &c->api,
+		.set = set,
+		.outer = outer,
+		.stopped = stopped,
+		.sock = sock,
+		.side = side,
+		.hook = hook,
+	};
+
+	c->dispatch = &d;
+	mos_dispatch_events(&d, bits);
+	c->dispatch = outer;
 }
 
 static void dispatch_flow(struct mos_ctx *c, unsigned mon_id, uint32_t flow, int side,
                           enum mos_hook hook, uint32_t bits)
 {
 	struct mos_mon_sock *m = &c->sockets.mon[mon_id];
-	const struct mos_cb_set *set =
-		atomic_load_explicit(&m->flows[flow].set, memory_order_acquire);
+	struct mos_flow_sock *a = &m->flows[flow];
+	const struct mos_cb_set *set = atomic_load_explicit(&a->set, memory_order_acquire);
 
-	if (set != NULL)
-		dispatch(c, set, mos_active_id(&c->sockets, m->passive, flow), side, hook, bits);
+	if (set != NULL && (set->mask[hook] & bits) != 0)
+		run(c, set, &a->stopped, mos_active_id(&c->sockets, m->passive, flow), side, hook,
+		    bits);
 }
+
+/* An event of a passive or raw socket itself. */
+static void dispatch_mon(struct mos_ctx *c, int id, event_t event)
+{
+	const struct mos_cb_set *set =
+		atomic_load_explicit(&c->sockets.mon[id].set, memory_order_acquire);
+
+	if ((set->mask[MOS_HOOK_NULL] & event) != 0)
+		run(c, set, NULL, id, MOS_SIDE_BOTH, MOS_HOOK_NULL, (uint32_t)event);
+}
+
+int mos_event_raise(struct mos_ctx *c, event_t child)
+{
+	return c->dispatch != NULL ? mos_dispatch_raise(c->dispatch, child) : -EPERM;
+}
+
+/* ---- flows ---- */
 
 void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
                     uint32_t bits)
@@ -38,23 +69,96 @@ void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum m
 	}
 	for (; path != 0; path >>= 8)
 		ids[n++] = (uint8_t)((path & 0xff) - 1);
-	for (unsigned i = 0; i < n; i++)
-		dispatch_flow(c, from == MOS_CLI ? ids[i] : ids[n - 1 - i], flow, side, hook, bits);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned id = from == MOS_CLI ? ids[i] : ids[n - 1 - i];
+
+		if (mos_socket_mon(&c->sockets, (int)id) != NULL) /* closed by one before it? */
+			dispatch_flow(c, id, flow, side, hook, bits);
+	}
 }
 
+/* ---- filters ---- */
+
+static bool accepts(struct mos_ctx *c, int id, enum mos_filter_use use)
+{
+	const struct mos_filter *f =
+		atomic_load_explicit(&c->sockets.mon[id].filter[use], memory_order_acquire);
+
+	return f == NULL || mos_filter_match(f, c->cur.mbuf, c->cur.meta);
+}
+
+uint64_t mos_event_accepting(struct mos_ctx *c)
+{
+	uint64_t path = atomic_load_explicit(&c->sockets.passive_path, memory_order_acquire);
+	uint64_t ids = 0;
+
+	for (; path != 0; path >>= 8) {
+		int id = (int)(path & 0xff) - 1;
+
+		if (accepts(c, id, MOS_FILTER_SYN))
+			ids |= UINT64_C(1) << id;
+	}
+	return ids;
+}
+
+uint64_t mos_event_accepting_flow(struct mos_ctx *c, const struct mos_flow *flow)
+{
+	uint64_t path = atomic_load_explicit(&c->sockets.passive_path, memory_order_acquire);
+	uint64_t ids = 0;
+
+	for (; path != 0; path >>= 8) {
+		int id = (int)(path & 0xff) - 1;
+		const struct mos_filter *f = atomic_load_explicit(
+			&c->sockets.mon[id].filter[MOS_FILTER_SYN], memory_order_acquire);
+
+		if (f == NULL || mos_filter_match_flow(f, flow))
+			ids |= UINT64_C(1) << id;
+	}
+	return ids;
+}
+
+/* ---- packets ---- */
+
+/*
+ * Each socket's filter is asked when its turn comes: what one before it did to the packet counts.
+ */
 void mos_event_raw(struct mos_ctx *c)
 {
 	uint64_t left = atomic_load_explicit(&c->sockets.raw_path[0], memory_order_acquire);
 
-	while (left != 0) {
+	c->cur.raw = 0;
+	for (; left != 0; left &= left - 1) {
 		int id = __builtin_ctzll(left);
-		struct mos_mon_sock *m = &c->sockets.mon[id];
 
-		left &= left - 1;
-		dispatch(c, atomic_load_explicit(&m->set, memory_order_acquire), id, MOS_SIDE_BOTH,
-		         MOS_HOOK_NULL, MOS_ON_PKT_IN);
+		if (mos_socket_mon(&c->sockets, id) == NULL || !accepts(c, id, MOS_FILTER_RAW))
+			continue;
+		c->cur.raw |= UINT64_C(1) << id;
+		dispatch_mon(c, id, MOS_ON_PKT_IN);
 	}
 }
+
+void mos_event_orphan(struct mos_ctx *c)
+{
+	uint64_t path = atomic_load_explicit(&c->sockets.passive_path, memory_order_acquire);
+	uint64_t raw = c->cur.raw;
+
+	if (!mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_ORPHAN))
+		return;
+	for (; path != 0; path >>= 8) {
+		int id = (int)(path & 0xff) - 1;
+
+		if (mos_socket_mon(&c->sockets, id) != NULL && accepts(c, id, MOS_FILTER_ORPHAN))
+			dispatch_mon(c, id, MOS_ON_ORPHAN);
+	}
+	for (; raw != 0; raw &= raw - 1) {
+		int id = __builtin_ctzll(raw);
+
+		if (mos_socket_mon(&c->sockets, id) != NULL)
+			dispatch_mon(c, id, MOS_ON_ORPHAN);
+	}
+}
+
+/* ---- time ---- */
 
 void mos_event_timers(struct mos_ctx *c)
 {

@@ -1,12 +1,17 @@
 /*
  * Running the application's callbacks.
  *
- * Within one hook of one socket events run in ascending bit order; all events of one socket run
- * before those of the next. Sockets run in path order: creation order for what the client sent,
- * the reverse for what the server sent (specification sections 3.1, 4.1, 5.3).
+ * A dispatch is one hook of one socket, with all events raised there (dispatch.h). This module
+ * decides who gets one: the sockets of a flow in path order, which is creation order for what the
+ * client sent and the reverse for what the server sent; raw and passive sockets whose filter
+ * accepts a packet (specification sections 3.1, 3.2, 4.1). All events of one socket run before
+ * those of the next.
  *
- * The set a flow carries is read once per dispatch, so a change made inside a callback takes effect
- * at the next dispatch. Stack thread only.
+ * The set a socket carries is read once per dispatch, so a change made inside a callback takes
+ * effect at the next dispatch. MOS_STOP_MON takes effect at once: nothing more is called about
+ * that side. Of a socket that a callback closes, the dispatch under way is the last.
+ *
+ * Stack thread only.
  */
 #ifndef MOS_SECONDARY_EVENT_H
 #define MOS_SECONDARY_EVENT_H
@@ -20,14 +25,38 @@
 void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
                     uint32_t bits);
 
-/* Raise MOS_ON_PKT_IN on every raw socket. */
+/*
+ * The open passive sockets whose syn filter accepts the packet in hand: bit per id. Of a flow that
+ * was taken over there is no SYN any more: its record is asked about instead.
+ */
+uint64_t mos_event_accepting(struct mos_ctx *c);
+uint64_t mos_event_accepting_flow(struct mos_ctx *c, const struct mos_flow *flow);
+
+/* Raise MOS_ON_PKT_IN on every raw socket whose filter accepts the packet in hand. */
 void mos_event_raw(struct mos_ctx *c);
+
+/*
+ * Raise MOS_ON_ORPHAN for the TCP packet in hand: on every passive socket whose orphan filter
+ * accepts it, then on the raw sockets that saw it.
+ */
+void mos_event_orphan(struct mos_ctx *c);
+
+/*
+ * The child, allocated below the event whose filter or callback is running, will run after it.
+ * 0, -EPERM (no event is running), -EINVAL (not an allocated event, or not directly below that
+ * one), -ENOENT (neither it nor anything below it has a callback in the set at hand), -ENOMEM
+ * (dispatches are nested too deeply).
+ */
+int mos_event_raise(struct mos_ctx *c, event_t child);
 
 /* Run the timers that are due. */
 void mos_event_timers(struct mos_ctx *c);
 
-/* Events that this version raises; registering another answers ENOSYS. */
-#define MOS_EVENTS_BUILT \
-	(MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_TCP_STATE_CHANGE | MOS_ON_CONN_END)
+/* Some socket may have a callback for one of these at this hook: else raising is not worth it. */
+static inline bool mos_event_wanted(const struct mos_ctx *c, enum mos_hook hook, uint32_t bits)
+{
+	return (atomic_load_explicit(&c->sockets.sets.wanted[hook], memory_order_relaxed) & bits) !=
+	       0;
+}
 
 #endif

@@ -28,10 +28,25 @@ void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first)
 	end_half(c, flow, first);
 	end_half(c, flow, !first);
 	c->cur = cur;
+	mos_flow_forget(c, flow);
+}
+
+void mos_flow_forget(struct mos_ctx *c, uint32_t flow)
+{
 	mos_sockets_detach_flow(&c->sockets, flow);
+	c->flow_flags[flow] = 0;
 	mos_flow_timer_cancel(&c->flow_timer, flow);
 	mos_flow_table_remove(&c->flows, flow);
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_ENDED, 1);
+}
+
+void mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow)
+{
+	if (mos_likely(!(c->flow_flags[flow] & MOS_FF_STOPPED)))
+		return;
+	c->flow_flags[flow] &= (uint8_t)~MOS_FF_STOPPED;
+	if (mos_sockets_unwatched(&c->sockets, flow))
+		mos_flow_forget(c, flow);
 }
 
 static bool in_time_wait(const struct mos_flow *f)

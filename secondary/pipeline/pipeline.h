@@ -33,6 +33,15 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
  */
 void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
 
+/* The record is free, without any event. */
+void mos_flow_forget(struct mos_ctx *c, uint32_t flow);
+
+/* After the callbacks of a flow: forget it when they have stopped it (MOS_STOP_MON) for all. */
+void mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow);
+
+/* Attach a new flow to the passive sockets of ids (bit per id). Returns to how many. */
+unsigned mos_flow_attach(struct mos_ctx *c, uint32_t flow, uint64_t ids);
+
 /*
  * End a flow whose time is over by the stack clock. Returns whether it was. Also asked for each
  * segment: with clock = packet the clock moves within a burst, and the timer looks only after it.

@@ -39,7 +39,7 @@ void mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 	/* Without sockets, no callback ever sees the flow again: not even its start or its end. */
 	if (mos_unlikely(mos_flow_at(&c->flows, flow)->strikes >= MOS_STRIKES_MAX))
 		return;
-	mos_sockets_attach_flow(&c->sockets, flow);
+	mos_flow_attach(c, flow, mos_event_accepting_flow(c, mos_flow_at(&c->flows, flow)));
 	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
 	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
 	mos_event_flow(c, flow, MOS_SVR, MOS_CLI, MOS_HOOK_RCV, MOS_ON_CONN_START);
@@ -68,6 +68,7 @@ void mos_restore_step(struct mos_ctx *c)
 		mos_ledger_flow(ledger, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
 		mos_restore_flow(c, flow);
+		mos_flow_forget_if_stopped(c, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
 		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */
 	}

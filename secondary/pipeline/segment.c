@@ -92,9 +92,12 @@ static bool create_flow(struct mos_ctx *c, struct work *w)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(w->m, const struct rte_ether_hdr *);
 	struct mos_flow *f;
+	uint64_t ids;
 
-	if ((w->seg.flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) != MOS_TCP_SYN ||
-	    !mos_sockets_have_passive(&c->sockets))
+	if ((w->seg.flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) != MOS_TCP_SYN)
+		return false;
+	ids = mos_event_accepting(c);
+	if (ids == 0)
 		return false;
 	w->flow = mos_flow_table_insert(&c->flows, &w->key, w->meta->hash);
 	if (w->flow == MOS_FLOW_NONE) {
@@ -112,7 +115,7 @@ static bool create_flow(struct mos_ctx *c, struct work *w)
 	memcpy(f->mac[MOS_CLI], &eth->src_addr, sizeof(f->mac[0]));
 	memcpy(f->mac[MOS_SVR], &eth->dst_addr, sizeof(f->mac[0]));
 	mos_flow_write_end(f);
-	mos_sockets_attach_flow(&c->sockets, w->flow);
+	mos_flow_attach(c, w->flow, ids);
 	mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_CREATED, 1);
 	return true;
@@ -210,6 +213,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	}
 	if (!find_flow(c, &w)) {
 		mos_counter_add(ctr, MOS_CTR_W_ORPHANS, 1);
+		mos_event_orphan(c);
 		return;
 	}
 	f = mos_flow_at(&c->flows, w.flow);
@@ -230,4 +234,5 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	if (mos_unlikely(f->strikes != 0))
 		survive(f);
 	after_segment(c, &w, f, before);
+	mos_flow_forget_if_stopped(c, w.flow); /* a flow that has ended has no flags */
 }

@@ -1,45 +1,37 @@
 #include "secondary/socket/socket.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- callback sets ---- */
+#include "secondary/filter/filter.h"
 
-static bool set_equal(const struct mos_cb_set *a, const struct mos_cb_set *b)
+/* ---- the lock ---- */
+
+/* No handler of the application runs on this thread. */
+static _Thread_local bool uninterrupted;
+
+void mos_sockets_on_stack_thread(void)
 {
-	return memcmp(a->cb, b->cb, sizeof(a->cb)) == 0;
+	uninterrupted = true;
 }
 
-/* The one object equal to *want; made when there is none yet. Under the lock. */
-static const struct mos_cb_set *intern(struct mos_sockets *s, const struct mos_cb_set *want)
+static void lock(struct mos_sockets *s, sigset_t *old)
 {
-	struct mos_cb_set *set;
+	sigset_t all;
 
-	for (set = s->sets; set != NULL; set = set->next)
-		if (set_equal(set, want))
-			return set;
-	set = malloc(sizeof(*set));
-	if (set == NULL)
-		return NULL;
-	*set = *want;
-	set->next = s->sets;
-	s->sets = set;
-	return set;
+	sigfillset(&all);
+	if (!uninterrupted)
+		pthread_sigmask(SIG_SETMASK, &all, old);
+	pthread_mutex_lock(&s->lock);
 }
 
-/* `old` with one callback changed. Under the lock. */
-static const struct mos_cb_set *with_callback(struct mos_sockets *s, const struct mos_cb_set *old,
-                                              unsigned bit, enum mos_hook hook, callback_t cb)
+static void unlock(struct mos_sockets *s, const sigset_t *old)
 {
-	struct mos_cb_set want = *old;
-
-	want.cb[hook][bit] = cb;
-	if (cb != NULL)
-		want.mask[hook] |= 1u << bit;
-	else
-		want.mask[hook] &= ~(1u << bit);
-	return intern(s, &want);
+	pthread_mutex_unlock(&s->lock);
+	if (!uninterrupted)
+		pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
 /* ---- the path: open passive sockets in order of creation, one byte each ---- */
@@ -73,31 +65,41 @@ static void path_remove(struct mos_sockets *s, int id)
 
 int mos_sockets_init(struct mos_sockets *s, uint32_t max_flows)
 {
-	static const struct mos_cb_set nothing;
+	int err;
 
 	memset(s, 0, sizeof(*s));
 	if (max_flows == 0 || max_flows > (INT32_MAX - MOS_MON_ID_MAX) / MOS_PASSIVE_MAX)
 		return -EINVAL; /* ids are ints */
+	err = mos_cb_sets_init(&s->sets);
+	if (err != 0)
+		return err;
 	pthread_mutex_init(&s->lock, NULL);
 	s->max_flows = max_flows;
-	s->empty = intern(s, &nothing);
-	if (s->empty == NULL) {
-		pthread_mutex_destroy(&s->lock);
-		return -ENOMEM;
-	}
 	return 0;
+}
+
+static void destroy_replaced(struct mos_sockets *s)
+{
+	while (s->replaced_count > 0)
+		mos_filter_destroy(s->replaced[--s->replaced_count]);
+}
+
+static void destroy_filters(struct mos_mon_sock *m)
+{
+	for (int use = 0; use < MOS_FILTER_USES; use++)
+		mos_filter_destroy(
+			atomic_exchange_explicit(&m->filter[use], NULL, memory_order_acquire));
 }
 
 void mos_sockets_fini(struct mos_sockets *s)
 {
-	struct mos_cb_set *next;
-
-	for (int id = 0; id < MOS_MON_ID_MAX; id++)
+	for (int id = 0; id < MOS_MON_ID_MAX; id++) {
 		free(s->mon[id].flows);
-	for (struct mos_cb_set *set = s->sets; set != NULL; set = next) {
-		next = set->next;
-		free(set);
+		destroy_filters(&s->mon[id]);
 	}
+	destroy_replaced(s);
+	free(s->replaced);
+	mos_cb_sets_fini(&s->sets); /* whoever holds them */
 	pthread_mutex_destroy(&s->lock);
 	memset(s, 0, sizeof(*s));
 }
@@ -128,7 +130,8 @@ static int open_at(struct mos_sockets *s, int id, int type)
 	m->uctx = NULL;
 	m->passive = -1;
 	m->flows = NULL;
-	atomic_store_explicit(&m->set, s->empty, memory_order_relaxed);
+	m->swept = 0;
+	atomic_store_explicit(&m->unbuffered, 0, memory_order_relaxed);
 	if (type == MOS_SOCK_MONITOR_STREAM) {
 		m->passive = free_passive_number(s);
 		if (m->passive < 0)
@@ -136,19 +139,22 @@ static int open_at(struct mos_sockets *s, int id, int type)
 		m->flows = calloc(s->max_flows, sizeof(*m->flows));
 		if (m->flows == NULL)
 			return -ENOMEM;
-		path_append(s, id);
-	} else {
-		atomic_fetch_or_explicit(&s->raw_path[0], UINT64_C(1) << id, memory_order_release);
 	}
+	atomic_store_explicit(&m->set, mos_cb_set_ref(s->sets.empty), memory_order_relaxed);
 	atomic_store_explicit(&m->state, MOS_SOCK_OPEN, memory_order_release);
+	if (type == MOS_SOCK_MONITOR_STREAM)
+		path_append(s, id);
+	else
+		atomic_fetch_or_explicit(&s->raw_path[0], UINT64_C(1) << id, memory_order_release);
 	return 0;
 }
 
 int mos_socket_open(struct mos_sockets *s, int type)
 {
 	int err = -ENFILE;
+	sigset_t old;
 
-	pthread_mutex_lock(&s->lock);
+	lock(s, &old);
 	for (int id = 0; id < MOS_MON_ID_MAX; id++) {
 		if (atomic_load_explicit(&s->mon[id].state, memory_order_acquire) != MOS_SOCK_FREE)
 			continue;
@@ -157,7 +163,7 @@ int mos_socket_open(struct mos_sockets *s, int type)
 			err = id;
 		break;
 	}
-	pthread_mutex_unlock(&s->lock);
+	unlock(s, &old);
 	return err;
 }
 
@@ -177,8 +183,9 @@ int mos_socket_close(struct mos_sockets *s, int id)
 {
 	struct mos_mon_sock *m;
 	int err = -EBADF;
+	sigset_t old;
 
-	pthread_mutex_lock(&s->lock);
+	lock(s, &old);
 	m = mos_socket_mon(s, id);
 	if (m != NULL) {
 		if (m->type == MOS_SOCK_MONITOR_STREAM)
@@ -190,28 +197,8 @@ int mos_socket_close(struct mos_sockets *s, int id)
 		atomic_store_explicit(&s->sweep, true, memory_order_release);
 		err = 0;
 	}
-	pthread_mutex_unlock(&s->lock);
+	unlock(s, &old);
 	return err;
-}
-
-void mos_sockets_sweep(struct mos_sockets *s)
-{
-	if (mos_likely(!atomic_load_explicit(&s->sweep, memory_order_relaxed)))
-		return;
-	/* Never wait here: a signal handler on the thread that holds the lock may wait for us. */
-	if (pthread_mutex_trylock(&s->lock) != 0)
-		return;
-	atomic_store_explicit(&s->sweep, false, memory_order_relaxed);
-	for (int id = 0; id < MOS_MON_ID_MAX; id++) {
-		struct mos_mon_sock *m = &s->mon[id];
-
-		if (atomic_load_explicit(&m->state, memory_order_acquire) != MOS_SOCK_CLOSING)
-			continue;
-		free(m->flows);
-		m->flows = NULL;
-		atomic_store_explicit(&m->state, MOS_SOCK_FREE, memory_order_release);
-	}
-	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- ids ---- */
@@ -230,6 +217,7 @@ static struct mos_mon_sock *passive_by_number(struct mos_sockets *s, uint32_t k)
 	return NULL;
 }
 
+/* On the stack thread, or under the lock: neither lets the flow entries be freed meanwhile. */
 struct mos_flow_sock *mos_socket_active(struct mos_sockets *s, int id, uint32_t *flow)
 {
 	struct mos_mon_sock *m;
@@ -251,66 +239,136 @@ struct mos_flow_sock *mos_socket_active(struct mos_sockets *s, int id, uint32_t 
 
 int mos_socket_type(struct mos_sockets *s, int id)
 {
-	struct mos_mon_sock *m = mos_socket_mon(s, id);
+	struct mos_mon_sock *m;
+	int type = MOS_SOCK_UNUSED;
+	sigset_t old;
 
+	lock(s, &old);
+	m = mos_socket_mon(s, id);
 	if (m != NULL)
-		return m->type;
-	return mos_socket_active(s, id, NULL) != NULL ? MOS_SOCK_MONITOR_STREAM_ACTIVE
-	                                              : MOS_SOCK_UNUSED;
+		type = m->type;
+	else if (mos_socket_active(s, id, NULL) != NULL)
+		type = MOS_SOCK_MONITOR_STREAM_ACTIVE;
+	unlock(s, &old);
+	return type;
 }
+
+/* ---- callbacks and filters ---- */
 
 /*
- * Publish the set at *where with one callback changed. The stack thread may detach the flow, or
- * attach a new one, at any moment: then we start again from what it wrote. Under the lock.
+ * Publish the set at *where with one callback changed; the reference held there goes from the old
+ * set to the new one. The stack thread may detach the flow, or attach a new one, at any moment:
+ * then we start again from what it wrote. It frees no set as long as we have the lock.
  */
-static int change(struct mos_sockets *s, _Atomic(const struct mos_cb_set *) *where, unsigned bit,
+static int change(struct mos_sockets *s, _Atomic(struct mos_cb_set *) *where, event_t event,
                   enum mos_hook hook, callback_t cb)
 {
-	const struct mos_cb_set *old = atomic_load_explicit(where, memory_order_acquire), *set;
+	struct mos_cb_set *old = atomic_load_explicit(where, memory_order_acquire), *set;
 
-	do {
-		if (old == NULL)
-			return -EBADF;
-		set = with_callback(s, old, bit, hook, cb);
+	while (old != NULL) {
+		struct mos_cb_set *base = old;
+
+		set = mos_cb_sets_change(&s->sets, base, event, hook, cb);
 		if (set == NULL)
 			return -ENOMEM;
-	} while (!atomic_compare_exchange_weak_explicit(where, &old, set, memory_order_release,
-	                                                memory_order_acquire));
-	return 0;
+		if (atomic_compare_exchange_strong_explicit(where, &old, set, memory_order_acq_rel,
+		                                            memory_order_acquire)) {
+			mos_cb_set_unref(base);
+			return 0;
+		}
+		mos_cb_set_unref(set);
+	}
+	return -EBADF;
 }
 
-int mos_socket_register(struct mos_sockets *s, int id, unsigned event_bit, enum mos_hook hook,
+int mos_socket_register(struct mos_sockets *s, int id, event_t event, enum mos_hook hook,
                         callback_t cb)
 {
 	struct mos_flow_sock *a;
 	struct mos_mon_sock *m;
 	int err = -EBADF;
+	sigset_t old;
 
-	pthread_mutex_lock(&s->lock);
+	lock(s, &old);
 	m = mos_socket_mon(s, id);
 	a = m == NULL ? mos_socket_active(s, id, NULL) : NULL;
 	if (m != NULL)
-		err = change(s, &m->set, event_bit, hook, cb);
+		err = change(s, &m->set, event, hook, cb);
 	else if (a != NULL)
-		err = change(s, &a->set, event_bit, hook, cb);
-	pthread_mutex_unlock(&s->lock);
+		err = change(s, &a->set, event, hook, cb);
+	unlock(s, &old);
+	return err;
+}
+
+/* Room for what one bind replaces. Under the lock. */
+static int reserve_replaced(struct mos_sockets *s)
+{
+	uint32_t room = 2 * s->replaced_room + 8;
+	struct mos_filter **more;
+
+	if (s->replaced_count + MOS_FILTER_USES <= s->replaced_room)
+		return 0;
+	more = realloc(s->replaced, room * sizeof(struct mos_filter *));
+	if (more == NULL)
+		return -ENOMEM;
+	s->replaced = more;
+	s->replaced_room = room;
+	return 0;
+}
+
+/* Install f and leave the old one to the sweep: the stack thread may be matching a packet to it. */
+static void replace_filter(struct mos_sockets *s, struct mos_mon_sock *m, int use,
+                           struct mos_filter *f)
+{
+	struct mos_filter *old = atomic_exchange_explicit(&m->filter[use], f, memory_order_acq_rel);
+
+	if (old == NULL)
+		return;
+	s->replaced[s->replaced_count++] = old;
+	atomic_store_explicit(&s->sweep, true, memory_order_release);
+}
+
+int mos_socket_bind(struct mos_sockets *s, int id, struct mos_filter *const f[MOS_FILTER_USES])
+{
+	struct mos_mon_sock *m;
+	sigset_t old;
+	int err;
+
+	lock(s, &old);
+	m = mos_socket_mon(s, id);
+	err = m != NULL ? reserve_replaced(s) : -EBADF;
+	for (int use = 0; use < MOS_FILTER_USES && err == 0; use++)
+		if (f[use] != NULL)
+			replace_filter(s, m, use, f[use]);
+	unlock(s, &old);
+	for (int use = 0; use < MOS_FILTER_USES && err != 0; use++)
+		mos_filter_destroy(f[use]);
 	return err;
 }
 
 /* ---- flows ---- */
 
-void mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow)
+unsigned mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow, uint64_t ids)
 {
 	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+	unsigned n = 0;
 
 	for (; path != 0; path >>= 8) {
-		struct mos_mon_sock *m = &s->mon[(path & 0xff) - 1];
+		unsigned id = (unsigned)(path & 0xff) - 1;
+		struct mos_mon_sock *m = &s->mon[id];
+		struct mos_flow_sock *a = &m->flows[flow];
+		struct mos_cb_set *set;
 
-		m->flows[flow].uctx = NULL;
-		atomic_store_explicit(&m->flows[flow].set,
-		                      atomic_load_explicit(&m->set, memory_order_acquire),
-		                      memory_order_relaxed);
+		if (!(ids >> id & 1))
+			continue;
+		/* It may be replaced and given up before we hold it, but only we free sets. */
+		set = mos_cb_set_ref(atomic_load_explicit(&m->set, memory_order_acquire));
+		a->uctx = NULL;
+		a->stopped = 0;
+		atomic_store_explicit(&a->set, set, memory_order_release);
+		n++;
 	}
+	return n;
 }
 
 void mos_sockets_detach_flow(struct mos_sockets *s, uint32_t flow)
@@ -318,9 +376,92 @@ void mos_sockets_detach_flow(struct mos_sockets *s, uint32_t flow)
 	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
 
 	for (; path != 0; path >>= 8) {
-		struct mos_mon_sock *m = &s->mon[(path & 0xff) - 1];
+		struct mos_flow_sock *a = &s->mon[(path & 0xff) - 1].flows[flow];
+		struct mos_cb_set *set =
+			atomic_exchange_explicit(&a->set, NULL, memory_order_acq_rel);
 
-		atomic_store_explicit(&m->flows[flow].set, NULL, memory_order_relaxed);
-		m->flows[flow].uctx = NULL;
+		if (set != NULL)
+			mos_cb_set_unref(set);
+		a->uctx = NULL;
 	}
+}
+
+/* The entry of the flow on the socket at the low end of the path, or NULL: not attached. */
+static struct mos_flow_sock *attached(struct mos_sockets *s, uint64_t path, uint32_t flow)
+{
+	struct mos_flow_sock *a = &s->mon[(path & 0xff) - 1].flows[flow];
+
+	return atomic_load_explicit(&a->set, memory_order_relaxed) != NULL ? a : NULL;
+}
+
+bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+
+	for (; path != 0; path >>= 8) {
+		const struct mos_flow_sock *a = attached(s, path, flow);
+
+		if (a != NULL && a->stopped != MOS_BOTH_SIDES)
+			return false;
+	}
+	return true;
+}
+
+uint8_t mos_sockets_unbuffered(struct mos_sockets *s, uint32_t flow)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+	uint8_t sides = MOS_BOTH_SIDES;
+
+	for (; path != 0; path >>= 8)
+		if (attached(s, path, flow) != NULL)
+			sides &= atomic_load_explicit(&s->mon[(path & 0xff) - 1].unbuffered,
+			                              memory_order_relaxed);
+	return sides;
+}
+
+/* ---- between rounds ---- */
+
+/* Flow entries of a closed socket that one sweep looks at: keeps rounds short. */
+#define SWEEP_FLOWS 8192
+
+/* Give back what a closed socket still holds. False: there is more to do. */
+static bool sweep_socket(struct mos_sockets *s, struct mos_mon_sock *m)
+{
+	uint32_t flows = m->flows != NULL ? s->max_flows : 0;
+
+	for (unsigned i = 0; i < SWEEP_FLOWS && m->swept < flows; i++) {
+		struct mos_cb_set *set =
+			atomic_load_explicit(&m->flows[m->swept++].set, memory_order_acquire);
+
+		if (set != NULL)
+			mos_cb_set_unref(set);
+	}
+	if (m->swept < flows)
+		return false;
+	free(m->flows);
+	m->flows = NULL;
+	destroy_filters(m);
+	mos_cb_set_unref(atomic_exchange_explicit(&m->set, NULL, memory_order_acquire));
+	atomic_store_explicit(&m->state, MOS_SOCK_FREE, memory_order_release);
+	return true;
+}
+
+void mos_sockets_sweep(struct mos_sockets *s)
+{
+	bool more = false;
+
+	if (mos_likely(!atomic_load_explicit(&s->sweep, memory_order_relaxed) &&
+	               !mos_cb_sets_crowded(&s->sets)))
+		return;
+	if (pthread_mutex_trylock(&s->lock) != 0)
+		return; /* packets do not wait for this */
+	for (int id = 0; id < MOS_MON_ID_MAX; id++)
+		if (atomic_load_explicit(&s->mon[id].state, memory_order_acquire) ==
+		    MOS_SOCK_CLOSING)
+			more |= !sweep_socket(s, &s->mon[id]);
+	destroy_replaced(s);
+	atomic_store_explicit(&s->sweep, more, memory_order_relaxed);
+	if (mos_cb_sets_crowded(&s->sets))
+		mos_cb_sets_purge(&s->sets);
+	pthread_mutex_unlock(&s->lock);
 }

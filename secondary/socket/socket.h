@@ -1,5 +1,5 @@
 /*
- * Monitoring sockets of one context, and the callback sets they carry.
+ * Monitoring sockets of one context, with the callback sets and filters they carry.
  *
  *   id                                            socket
  *   [0, 64)                                       passive and raw, created by the application
@@ -8,13 +8,15 @@
  * An active socket needs no allocation and no table: its id names flow and passive socket. Its
  * state is one struct mos_flow_sock in the array of its passive socket.
  *
- * A callback set is immutable and interned: equal sets are one object, found by full comparison
- * and kept until the context ends, so publishing a change is one pointer store, nothing is freed
- * under a reader's feet, and a change on one of a million flows costs what it costs on one.
+ * Any thread creates, registers, binds filters and closes (under the table's lock); the stack
+ * thread reads without a lock. Callback sets are interned and counted (secondary/cb_set). A closed
+ * socket is out of the path at the next packet; its array is swept and its number given out again
+ * by the stack thread between rounds (mos_sockets_sweep), which also frees replaced filters and
+ * unused sets: it is the only reader, so the end of its round is the grace period. The stack thread
+ * alone attaches and detaches flows.
  *
- * Any thread creates, registers and closes (under the table's lock); the stack thread reads without
- * a lock. A closed socket is out of the path at the next packet; its array is swept and its number
- * given out again by the stack thread (mos_sockets_sweep), which alone attaches and detaches flows.
+ * The lock is never held by a thread that can be interrupted by a handler of the application: one
+ * that waits there for the stack thread would wait for ever, should that one want the lock.
  */
 #ifndef MOS_SECONDARY_SOCKET_H
 #define MOS_SECONDARY_SOCKET_H
@@ -25,50 +27,58 @@
 #include <stdint.h>
 
 #include "mos_api.h"
+#include "secondary/cb_set/cb_set.h"
 #include "shared/platform.h"
+
+struct mos_filter;
 
 #define MOS_MON_ID_MAX  64 /* ids of passive and raw sockets */
 #define MOS_PASSIVE_MAX 8
-#define MOS_EVENT_BITS  12
+#define MOS_BOTH_SIDES  3 /* a bit per side */
 
-enum mos_hook { MOS_HOOK_NULL, MOS_HOOK_SND, MOS_HOOK_RCV, MOS_HOOK_COUNT };
-
-struct mos_cb_set {
-	callback_t cb[MOS_HOOK_COUNT][MOS_EVENT_BITS];
-	uint32_t mask[MOS_HOOK_COUNT]; /* bit b: cb[hook][b] is not NULL */
-	struct mos_cb_set *next;       /* in the list of interned sets */
-};
-
-/* What one flow is to one passive socket. set == NULL: not attached. */
+/* What one flow is to one passive socket. Letters: * any thread, T the stack thread. */
 struct mos_flow_sock {
-	_Atomic(const struct mos_cb_set *) set;
-	void *uctx;
+	_Atomic(struct mos_cb_set *) set; /* * with a reference; NULL: not attached */
+	void *uctx;                       /* T */
+	uint8_t stopped;                  /* T MOS_STOP_MON: bit per side */
 };
 
 enum mos_sock_state { MOS_SOCK_FREE, MOS_SOCK_OPEN, MOS_SOCK_CLOSING };
 
+/* Filters of a socket: a raw one has MOS_FILTER_RAW, a passive one the other two. */
+enum mos_filter_use {
+	MOS_FILTER_RAW = 0,
+	MOS_FILTER_SYN = 0,
+	MOS_FILTER_ORPHAN = 1,
+	MOS_FILTER_USES
+};
+
 struct mos_mon_sock {
-	_Atomic uint32_t state; /* enum mos_sock_state */
-	int type;               /* MOS_SOCK_MONITOR_STREAM or MOS_SOCK_MONITOR_RAW */
-	int passive;            /* number k of a passive socket, -1 for raw */
-	_Atomic(const struct mos_cb_set *) set;
+	_Atomic uint32_t state;           /* enum mos_sock_state */
+	int type;                         /* MOS_SOCK_MONITOR_STREAM or MOS_SOCK_MONITOR_RAW */
+	int passive;                      /* number k of a passive socket, -1 for raw */
+	_Atomic(struct mos_cb_set *) set; /* with a reference */
+	_Atomic(struct mos_filter *) filter[MOS_FILTER_USES]; /* NULL: accepts all */
+	_Atomic uint8_t unbuffered; /* MOS_CLIBUF/SVRBUF = 0, for flows to come: bit per side */
 	void *uctx;
 	struct mos_flow_sock *flows; /* max_flows entries, passive only */
+	uint32_t swept;              /* of a closed one: entries given back so far */
 };
 
 struct mos_sockets {
 	pthread_mutex_t lock;
 	uint32_t max_flows;
 	struct mos_mon_sock mon[MOS_MON_ID_MAX];
-	struct mos_cb_set *sets;        /* interned */
-	const struct mos_cb_set *empty; /* no callback at all */
+	struct mos_cb_sets sets;
+	struct mos_filter **replaced; /* to be freed by the sweep */
+	uint32_t replaced_count, replaced_room;
 	/*
 	 * The open sockets, each list in one word, so that the stack thread reads it whole.
 	 * Passive: bytes, id + 1 in order of creation, the low byte first, 0 behind the last.
 	 */
 	_Atomic uint64_t passive_path;
 	_Atomic uint64_t raw_path[MOS_MON_ID_MAX / 64]; /* bit per id */
-	_Atomic bool sweep;                             /* some socket is closing */
+	_Atomic bool sweep;                             /* a socket is closing, a filter replaced */
 };
 
 /* ---- before and after the stack thread ---- */
@@ -89,12 +99,18 @@ int mos_socket_open(struct mos_sockets *s, int type);
 int mos_socket_close(struct mos_sockets *s, int id);
 
 /*
- * Change one callback of a passive, raw or active socket; cb NULL unregisters. event_bit is the
- * number of a built-in event that is valid at the hook. 0, -EBADF, -ENOMEM. On an active socket the
- * change holds for that flow from its next dispatch on.
+ * Change one callback of a passive, raw or active socket; cb NULL unregisters. The event is valid
+ * at the hook (mos_event_check). 0, -EBADF, -ENOMEM. On an active socket the change holds for that
+ * flow from its next dispatch on; on a passive one for flows to come.
  */
-int mos_socket_register(struct mos_sockets *s, int id, unsigned event_bit, enum mos_hook hook,
+int mos_socket_register(struct mos_sockets *s, int id, event_t event, enum mos_hook hook,
                         callback_t cb);
+
+/*
+ * Give a passive or raw socket new filters; NULL leaves one as it is. Takes them over, also when it
+ * fails. 0, -EBADF (closed meanwhile), -ENOMEM.
+ */
+int mos_socket_bind(struct mos_sockets *s, int id, struct mos_filter *const f[MOS_FILTER_USES]);
 
 /* The open passive or raw socket of this id, or NULL. */
 struct mos_mon_sock *mos_socket_mon(struct mos_sockets *s, int id);
@@ -104,15 +120,33 @@ int mos_socket_type(struct mos_sockets *s, int id);
 
 /* ---- stack thread ---- */
 
+/*
+ * The calling thread is a stack thread: handlers do not run on it, so that the lock need not be
+ * guarded against them, which takes two system calls. Once, at its start.
+ */
+void mos_sockets_on_stack_thread(void);
+
 /* The entry of an active socket id and its flow record; NULL if the id names no attached flow. */
 struct mos_flow_sock *mos_socket_active(struct mos_sockets *s, int id, uint32_t *flow);
 
-/* Attach a new flow to every open passive socket. */
-void mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow);
+/*
+ * Attach a new flow to the passive sockets of `ids` (bit per id) that are still open; each gets the
+ * callback set its passive socket has now. Returns to how many.
+ */
+unsigned mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow, uint64_t ids);
 /* Detach it from all. */
 void mos_sockets_detach_flow(struct mos_sockets *s, uint32_t flow);
 
-/* Finish closing: free the flow entries of closed sockets and their ids and numbers. */
+/* Nobody watches any side of the flow: it is on no socket, or all have stopped both sides. */
+bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow);
+
+/* Sides of a flow just attached that none of its sockets wants buffered: bit per side. */
+uint8_t mos_sockets_unbuffered(struct mos_sockets *s, uint32_t flow);
+
+/*
+ * Between rounds: free the flow entries of closed sockets, their ids and numbers, replaced filters,
+ * callback sets nobody has. Puts it off when another thread has the lock.
+ */
 void mos_sockets_sweep(struct mos_sockets *s);
 
 /* The id of the active socket of a flow on a passive socket. */

@@ -193,7 +193,8 @@ static void ask_options(int sock, int side)
 	      mtcp_getsockopt(hs_mctx(), passive, SOL_MONSOCKET, MOS_TCP_STATE_CLI, &state, &len));
 	fails(EBADF,
 	      mtcp_getsockopt(hs_mctx(), 50, SOL_MONSOCKET, MOS_TCP_STATE_CLI, &state, &len));
-	fails(ENOSYS, mtcp_getsockopt(hs_mctx(), sock, SOL_MONSOCKET, MOS_TIMESTAMP, &state, &len));
+	fails(ENOSYS,
+	      mtcp_getsockopt(hs_mctx(), sock, SOL_MONSOCKET, MOS_INFO_CLIBUF, &state, &len));
 	fails(ENOSYS, mtcp_getsockopt(hs_mctx(), sock, SOL_SOCKET, SO_ERROR, &state, &len));
 }
 
@@ -217,7 +218,8 @@ static void set_options(int sock, int side)
 		fails(EINVAL, mtcp_setsockopt(hs_mctx(), s, SOL_MONSOCKET, o, &negative, 4));
 		fails(EINVAL, mtcp_setsockopt(hs_mctx(), s, SOL_MONSOCKET, o, &zero, 3));
 		fails(EFAULT, mtcp_setsockopt(hs_mctx(), s, SOL_MONSOCKET, o, NULL, 4));
-		fails(ENOSYS, mtcp_setsockopt(hs_mctx(), s, SOL_MONSOCKET, MOS_STOP_MON, &zero, 4));
+		fails(ENOSYS,
+		      mtcp_setsockopt(hs_mctx(), s, SOL_MONSOCKET, MOS_CLIOVERLAP, &zero, 4));
 	}
 	fails(EBADF, mtcp_setsockopt(hs_mctx(), 50, SOL_MONSOCKET, MOS_CLIBUF, &zero, 4));
 	fails(ENOSYS, mtcp_setsockopt(hs_mctx(), sock, SOL_SOCKET, SO_DEBUG, &zero, 4));
