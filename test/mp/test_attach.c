@@ -33,7 +33,7 @@
 #define MEM_MB      64
 #define ATTACHES    50
 #define REPORT_FD   3
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
 
 static char prefix[48];
 static const char *const vdevs[] = {"net_null0", "net_null1"};
