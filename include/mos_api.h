@@ -2,9 +2,9 @@
  * mos_api.h - monitoring sockets: flows, events, streams and packets. The one file a program
  * includes.
  *
- * A *flow* is one TCP connection. Its *sides* are the client, which sent the first SYN, and the
- * server; the stack keeps a TCP state for each. A packet first updates its sender's side, then
- * its receiver's:
+ * A *flow* is one TCP connection; with the same addresses and ports in another VLAN it is another
+ * one. Its *sides* are the client, which sent the first SYN, and the server; the stack keeps a TCP
+ * state for each. A packet first updates its sender's side, then its receiver's:
  *
  *   packet -> raw sockets -> sender's side -> (SND) -> receiver's side -> (RCV) -> out
  *               (NULL)                                 errors: (NULL)
