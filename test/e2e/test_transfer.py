@@ -11,7 +11,6 @@ import json
 import os
 import random
 import signal
-import socket
 import threading
 
 import pytest
@@ -254,24 +253,6 @@ def test_iperf3_runs_in_both_directions(start_box, run):
     counters = system.primary.counters()
     assert counters["w_flows_created"] == 4  # a control and a data connection each time
     assert counters["w_tcp_checksum"] == 0
-
-
-def test_tcp_over_ipv6_passes_and_is_monitored(start_box, network):
-    system = start_box(ipv6=1)
-    with (network.socket("server", socket.AF_INET6) as listener,
-          network.socket("client", socket.AF_INET6) as client):
-        listener.settimeout(DEADLINE_S)
-        listener.bind((ADDRESS6["server"], PORT))
-        listener.listen()
-        client.settimeout(DEADLINE_S)
-        client.connect((ADDRESS6["server"], PORT))
-        server, _ = listener.accept()
-        with server:
-            server.settimeout(DEADLINE_S)
-            client.sendall(b"ping")
-            assert server.recv(100) == b"ping"
-    counters = system.primary.wait_counters(lambda c: c["w_flows_created"], "a flow is created")
-    assert counters["w_ipv6_ignored"] == 0
 
 
 @pytest.mark.parametrize("options", ["-4", "-6", "-4 -s 4000", "-6 -s 4000"])
