@@ -106,15 +106,17 @@ static event_t event_or_none(int err, event_t id)
 event_t mtcp_define_event(event_t base, filter_t filter, struct filter_arg *arg)
 {
 	event_t id = MOS_NULL_EVENT;
+	int err = mos_ude_define(base, filter, arg, &id);
 
-	return event_or_none(mos_ude_define(base, filter, arg, &id), id);
+	return event_or_none(err, id);
 }
 
 event_t mtcp_alloc_event(event_t parent)
 {
 	event_t id = MOS_NULL_EVENT;
+	int err = mos_ude_alloc(parent, &id);
 
-	return event_or_none(mos_ude_alloc(parent, &id), id);
+	return event_or_none(err, id);
 }
 
 int mtcp_raise_event(mctx_t mctx, event_t child)
