@@ -148,6 +148,8 @@ static void sender_side(struct mos_ctx *c, struct work *w, struct mos_flow *f)
 	unsigned track;
 
 	mos_flow_write_begin(f);
+	if (w->seg.has_ts && mos_unlikely(c->now_ms - f->last_seen_ms > MOS_TS_OUTDATED_MS))
+		mos_tcp_ts_outdated(f);
 	track = mos_tcp_sent(f, w->from, &w->seg);
 	f->last_seen_ms = c->now_ms;
 	f->packets[w->from]++;
@@ -226,6 +228,9 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	if (mos_restore_pending(c, w.flow))
 		mos_restore_flow(c, w.flow);
 	memcpy(before, f->state, 2);
+	if (mos_tcp_uses_ts(f))
+		mos_tcp_read_ts(&w.seg, (const uint8_t *)(w.tcp + 1),
+		                (uint32_t)(meta->payload_off - meta->l4_off) - 20);
 
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_SND);
 	sender_side(c, &w, f);

@@ -20,7 +20,7 @@
  */
 enum { MOS_HALF_GUESSED = 1 << 7 };
 static_assert((MOS_HALF_GUESSED &
-               (MOS_HALF_ISS | MOS_HALF_FIN | MOS_HALF_WSCALE | MOS_HALF_RCVD)) == 0,
+               (MOS_HALF_ISS | MOS_HALF_FIN | MOS_HALF_WSCALE | MOS_HALF_RCVD | MOS_HALF_TS)) == 0,
               "a bit of its own");
 
 /* Not farther from base than MOS_SEQ_PLAUSIBLE, either way. */
@@ -57,6 +57,17 @@ static inline unsigned mos_tcp_enter(struct mos_flow *f, int side, enum mos_tcps
 bool mos_tcp_accepts_rst(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg);
 bool mos_tcp_accepts_syn(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg);
 
+/*
+ * Older than TS.Recent of the half `to`, which is ts_recent - ts_lag of its peer. Timestamps are
+ * compared as sequence numbers are.
+ */
+static inline bool mos_tcp_ts_is_old(const struct mos_flow *f, int to,
+                                     const struct mos_tcp_seg *seg)
+{
+	return seg->has_ts && f->ts_lag[!to] != MOS_TS_LAG_UNKNOWN &&
+	       mos_seq_lt(seg->ts_val + 1, f->half[!to].ts_recent - f->ts_lag[!to]);
+}
+
 /* The same of segments without RST and SYN: what is merely out of the window is not refused. */
 static inline bool mos_tcp_accepts_plain(const struct mos_flow *f, int to,
                                          const struct mos_tcp_seg *seg)
@@ -67,6 +78,8 @@ static inline bool mos_tcp_accepts_plain(const struct mos_flow *f, int to,
 		return false; /* RFC 9293 3.10.7.4, fifth */
 	if ((h->flags & MOS_HALF_RCVD) && !mos_seq_plausible(seg->seq, h->rcv_nxt))
 		return false;
+	if (mos_tcp_ts_is_old(f, to, seg))
+		return false;
 	if (mos_likely(f->state[to] != MOS_TCPS_SYN_RCVD))
 		return true;
 	if (!mos_seq_gt(seg->seq, h->irs))
@@ -74,6 +87,9 @@ static inline bool mos_tcp_accepts_plain(const struct mos_flow *f, int to,
 	return f->state[!to] == MOS_TCPS_SYN_SENT || !(h->flags & MOS_HALF_ISS) ||
 	       mos_half_acked(h, seg->ack);
 }
+
+/* What an update answers when the half `to` does not accept such a segment: BOGUS, or nothing. */
+unsigned mos_tcp_refuse_plain(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg);
 
 /* The half received a SYN with this number. */
 void mos_half_open_receive(struct mos_half *h, uint32_t irs);

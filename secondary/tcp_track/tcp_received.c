@@ -127,7 +127,7 @@ static unsigned received_plain(struct mos_flow *f, int side, const struct mos_tc
 	if (f->state[side] == MOS_TCPS_LISTEN)
 		return 0;
 	if (!mos_tcp_accepts_plain(f, side, seg))
-		return MOS_TRACK_BOGUS;
+		return mos_tcp_refuse_plain(f, side, seg);
 	if (!(h->flags & MOS_HALF_RCVD) || !(h->flags & MOS_HALF_ISS))
 		return 0;
 	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_RCVD))

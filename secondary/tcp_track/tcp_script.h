@@ -7,7 +7,9 @@
  *   who    c, s   the side that sends; a SYN of it must not be taken for a new connection
  *          C, S   the same, but its SYN must be a new connection: that side is the client from here
  *          =      no segment: seq is what the server, ack what the client expects next
- *   flags  letters of S A F R P; on a SYN, /N offers window scaling by N
+ *   flags  letters of S A F R P; on a SYN, /N offers window scaling by N; @V,E: timestamps, TSval
+ *          relative to the clock of its sender, TSecr to that of the other side. As a worker does,
+ *          the script reads them when both SYNs had them
  *   sent, rcvd  letters of T (START) S (STATE) R (REXMIT) D (DATA) B (BOGUS)
  *   cli, svr    states behind the row
  *
@@ -79,6 +81,21 @@ static inline struct mos_tcp_opts script_opts(const char *flags)
 	};
 }
 
+/* What the clocks that timestamps are taken from show at 0. Odd: an even number is not made 0. */
+static uint32_t script_clock[2] = {1001, 7000001};
+
+static inline void script_ts(struct mos_tcp_opts *o, const char *flags, int from)
+{
+	const char *at = strchr(flags, '@');
+	char *echo;
+
+	if (at == NULL)
+		return;
+	o->has_ts = true;
+	o->ts_val = script_clock[from] + (uint32_t)strtoul(at + 1, &echo, 10);
+	o->ts_ecr = *echo == ',' ? script_clock[!from] + (uint32_t)strtoul(echo + 1, NULL, 10) : 0;
+}
+
 static inline unsigned script_bits(const char *text)
 {
 	return script_letters(text, "TSRDB"); /* in the order of MOS_TRACK_* */
@@ -108,7 +125,7 @@ static inline void script_expect(const struct row *r, size_t row, const uint32_t
 static inline void script_segment(struct mos_flow *f, const struct row *r, size_t row,
                                   uint32_t iss[2])
 {
-	const struct mos_tcp_opts opts = script_opts(r->flags);
+	struct mos_tcp_opts opts = script_opts(r->flags);
 	int from = r->who == 's' || r->who == 'S' ? MOS_SVR : MOS_CLI;
 	bool is_new = r->who == 'C' || r->who == 'S';
 	struct mos_tcp_seg seg = {
@@ -121,6 +138,12 @@ static inline void script_segment(struct mos_flow *f, const struct row *r, size_
 	};
 	struct mos_flow was = *f;
 
+	script_ts(&opts, r->flags, from);
+	if (mos_tcp_uses_ts(f)) {
+		seg.has_ts = opts.has_ts;
+		seg.ts_val = opts.ts_val;
+		seg.ts_ecr = opts.ts_ecr;
+	}
 	ck_assert_msg(mos_tcp_syn_is_new(f, from, &seg) == is_new, "row %zu: new connection?", row);
 	if (is_new) {
 		iss[0] = seg.seq;

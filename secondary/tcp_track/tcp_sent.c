@@ -25,20 +25,50 @@ static void note_window(struct mos_flow *f, int side, const struct mos_tcp_seg *
 
 static void note_opts(struct mos_half *h, const struct mos_tcp_opts *o)
 {
-	h->flags &= (uint8_t)~MOS_HALF_WSCALE;
+	h->flags &= (uint8_t) ~(MOS_HALF_WSCALE | MOS_HALF_TS);
 	if (o == NULL)
 		return;
 	h->mss = o->mss;
 	h->ts_recent = o->ts_val;
+	if (o->has_ts)
+		h->flags |= MOS_HALF_TS;
 	if (o->has_wscale) {
 		h->wscale = o->wscale <= 14 ? o->wscale : 14;
 		h->flags |= MOS_HALF_WSCALE;
 	}
 }
 
-/* A SYN that nobody has accepted yet counts as sent last: its number may differ from an earlier. */
-static void note_syn(struct mos_half *h, const struct mos_tcp_seg *seg)
+static uint16_t ts_lag(uint32_t ticks)
 {
+	return ticks < MOS_TS_LAG_UNKNOWN ? (uint16_t)ticks : MOS_TS_LAG_UNKNOWN;
+}
+
+/* The half `side` says that this is its TS.Recent. It can only be what its peer has sent. */
+static void note_ts_echo(struct mos_flow *f, int side, uint32_t echo)
+{
+	uint32_t newest = f->half[!side].ts_recent;
+	bool was_sent = echo != 0 && mos_seq_leq(echo, newest);
+
+	f->ts_lag[!side] = was_sent ? ts_lag(newest - echo) : MOS_TS_LAG_UNKNOWN;
+}
+
+static void note_ts(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side];
+	bool known = f->ts_lag[side] != MOS_TS_LAG_UNKNOWN;
+
+	if (known && mos_seq_gt(seg->ts_val, h->ts_recent))
+		f->ts_lag[side] = ts_lag(f->ts_lag[side] + (seg->ts_val - h->ts_recent));
+	if (!known || mos_seq_gt(seg->ts_val, h->ts_recent))
+		h->ts_recent = seg->ts_val;
+	note_ts_echo(f, side, seg->ts_ecr);
+}
+
+/* A SYN that nobody has accepted yet counts as sent last: its number may differ from an earlier. */
+static void note_syn(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	struct mos_half *h = &f->half[side];
+
 	if (!(h->flags & MOS_HALF_ISS) || h->iss != seg->seq) {
 		h->iss = seg->seq;
 		h->snd_nxt = mos_seg_end(seg);
@@ -46,6 +76,9 @@ static void note_syn(struct mos_half *h, const struct mos_tcp_seg *seg)
 		h->flags &= (uint8_t)~MOS_HALF_FIN;
 	}
 	note_opts(h, seg->opts);
+	f->ts_lag[side] = MOS_TS_LAG_UNKNOWN;
+	if ((seg->flags & MOS_TCP_ACK) && (h->flags & MOS_HALF_TS))
+		note_ts_echo(f, side, seg->opts->ts_ecr);
 }
 
 /*
@@ -149,18 +182,19 @@ static unsigned sent_syn(struct mos_flow *f, int side, const struct mos_tcp_seg 
 		return MOS_TRACK_BOGUS;
 	switch (f->state[side]) {
 	case MOS_TCPS_LISTEN:
-		note_syn(h, seg);
+		note_syn(f, side, seg);
 		note_window(f, side, seg);
 		return MOS_TRACK_START | mos_tcp_enter(f, side, MOS_TCPS_SYN_SENT);
 	case MOS_TCPS_SYN_SENT:
 	case MOS_TCPS_SYN_RCVD:
-		note_syn(h, seg);
+		note_syn(f, side, seg);
 		raise_snd_nxt(h, mos_seg_end(seg));
 		note_window(f, side, seg);
 		return has_ack ? take_own_ack(f, side, seg->ack) : 0;
 	default:
 		if (f->half[!side].flags & MOS_HALF_GUESSED)
-			note_syn(h, seg); /* snd_nxt may be anywhere beyond a SYN/ACK this late */
+			/* snd_nxt may be anywhere beyond a SYN/ACK this late */
+			note_syn(f, side, seg);
 		return 0;
 	}
 }
@@ -205,7 +239,7 @@ static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_se
 	if (f->state[side] == MOS_TCPS_LISTEN)
 		return 0;
 	if (!mos_tcp_accepts_plain(f, !side, seg))
-		return MOS_TRACK_BOGUS;
+		return mos_tcp_refuse_plain(f, !side, seg);
 	if (mos_unlikely(!(peer->flags & MOS_HALF_RCVD))) {
 		sent_before_syn(f, side, seg);
 		return 0;
@@ -216,6 +250,8 @@ static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_se
 		bits |= join_handshake(f, side, seg->ack);
 	bits |= take_own_ack(f, side, seg->ack);
 	note_window(f, side, seg);
+	if (seg->has_ts)
+		note_ts(f, side, seg);
 	if (mos_seq_gt(mos_seg_end(seg), peer->rcv_nxt) && !fin_taken(h, peer))
 		raise_snd_nxt(h, mos_seg_end(seg));
 	if (mos_unlikely(seg->flags & MOS_TCP_FIN))

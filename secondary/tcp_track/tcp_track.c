@@ -1,5 +1,7 @@
 #include "secondary/tcp_track/tcp_half.h"
 
+#include <endian.h>
+
 /*
  * An end takes an RST at exactly rcv_nxt (RFC 5961 3.2). The monitor's rcv_nxt may be ahead of the
  * end's, by segments that were lost behind the monitor, or behind it, by segments that the monitor
@@ -40,6 +42,19 @@ bool mos_tcp_accepts_syn(const struct mos_flow *f, int to, const struct mos_tcp_
 	return (h->flags & MOS_HALF_RCVD) && seg->seq == h->irs;
 }
 
+/* Only an old timestamp makes a difference: the rest of the segment must be beyond doubt. */
+unsigned mos_tcp_refuse_plain(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *h = &f->half[to], *from = &f->half[!to];
+	bool late_ack =
+		mos_tcp_ts_is_old(f, to, seg) && seg->payload_len == 0 &&
+		!(seg->flags & MOS_TCP_FIN) && (seg->flags & MOS_TCP_ACK) &&
+		f->state[to] != MOS_TCPS_SYN_RCVD && mos_seq_plausible(seg->seq, h->rcv_nxt) &&
+		mos_seq_plausible(seg->ack, from->rcv_nxt) && mos_seq_leq(seg->ack, from->rcv_nxt);
+
+	return late_ack ? 0 : MOS_TRACK_BOGUS;
+}
+
 void mos_half_open_receive(struct mos_half *h, uint32_t irs)
 {
 	h->irs = irs;
@@ -61,6 +76,7 @@ unsigned mos_tcp_peer_fin(struct mos_flow *f, int side)
 void mos_tcp_open(struct mos_flow *f)
 {
 	memset(f->half, 0, sizeof(f->half));
+	mos_tcp_ts_outdated(f);
 	mos_tcp_enter(f, MOS_CLI, MOS_TCPS_LISTEN);
 	mos_tcp_enter(f, MOS_SVR, MOS_TCPS_LISTEN);
 }
@@ -92,6 +108,36 @@ bool mos_tcp_syn_is_new(const struct mos_flow *f, int side, const struct mos_tcp
 	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(seg->seq, from->fin_seq))
 		return true; /* it has nothing left to send on the old one: TIME_WAIT ends here */
 	return seg->seq - to->rcv_nxt > to->rcv_wnd;
+}
+
+static uint32_t load_be32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be32toh(v);
+}
+
+/* Nearly all segments have these options alone: NOP, NOP, timestamps (RFC 7323 appendix A). */
+void mos_tcp_read_ts(struct mos_tcp_seg *seg, const uint8_t *opt, uint32_t len)
+{
+	struct mos_tcp_opts o;
+
+	if (mos_likely(len == 12 && load_be32(opt) == 0x0101080a)) {
+		seg->has_ts = true;
+		seg->ts_val = load_be32(opt + 4);
+		seg->ts_ecr = load_be32(opt + 8);
+		return;
+	}
+	mos_tcp_opts_parse(&o, opt, len);
+	seg->has_ts = o.has_ts;
+	seg->ts_val = o.ts_val;
+	seg->ts_ecr = o.ts_ecr;
+}
+
+void mos_tcp_ts_outdated(struct mos_flow *f)
+{
+	f->ts_lag[MOS_CLI] = f->ts_lag[MOS_SVR] = MOS_TS_LAG_UNKNOWN;
 }
 
 const char *mos_tcp_state_name(int state)

@@ -23,7 +23,7 @@
  *   RST    in SYN_SENT without an ACK of its SYN, else farther than a window from rcv_nxt;
  *   SYN    with an ACK number its receiver did not send, or another number than the first SYN;
  *   others without ACK flag; with an ACK number that does not complete the handshake at a half in
- *          SYN_RCVD; numbers more than 1 GB off.
+ *          SYN_RCVD; numbers more than 1 GB off; timestamps older than its receiver's TS.Recent.
  *
  * No buffer is kept. rcv_nxt moves with in-order payload and with the receiver's own ACKs: they
  * prove delivery of what the monitor did not see in order. So a lost, reordered or unmonitored
@@ -37,6 +37,19 @@
  * Not made up are a FIN of which no copy was seen, or that was refused since its ACK number lay
  * beyond what was seen in the handshake: its sender stays where it was until the flow times out.
  * But where a SYN/ACK or an ACK puts a guess right, rcv_nxt and snd_nxt never move backwards.
+ *
+ * Timestamps (RFC 7323 5) count when both SYNs carried one. TS.Recent of a half is what the half says
+ * itself: the TSecr of its latest segment (4.3), if its peer ever sent that. To compute it from the
+ * segments that pass by, as an end does, would be earlier by a round trip and wrong whenever one of
+ * them is lost behind the monitor or made to die there: what its sender sent before, or sends next,
+ * would be refused here and nowhere else. So what an end takes is never refused. The price is that
+ * a segment is let through that is older than one its receiver got but did not answer yet.
+ *   - One tick is no difference, a TSecr of 0 tells nothing, and what was echoed long ago
+ *     (MOS_TS_OUTDATED_MS) or is 65535 ticks behind the newest timestamp does not refuse.
+ *   - A segment without timestamp is taken: 3.2 lets an end drop it, but ends do not, since there
+ *     are peers that leave timestamps out after the SYN.
+ *   - An ACK that comes late and acknowledges nothing new changes nothing either, but is not BOGUS:
+ *     ends may count it as a duplicate ACK.
  *
  * Decisions: a SYN's payload counts from seq + 1 and is received when the SYN/ACK acknowledges it.
  * A FIN flag on a SYN is ignored. A keep-alive probe without a byte raises nothing, one with a byte
@@ -77,13 +90,18 @@ enum {
 	MOS_TCP_URG = 0x20,
 };
 
-/* A segment in host order. opts is only looked at on SYN segments and may be NULL otherwise. */
+/*
+ * A segment in host order. opts is only looked at on SYN segments and may be NULL otherwise; the
+ * timestamps only on segments with neither SYN nor RST, and are set by mos_tcp_read_ts.
+ */
 struct mos_tcp_seg {
 	uint32_t seq;
 	uint32_t ack;         /* valid with MOS_TCP_ACK */
 	uint32_t payload_len; /* bytes */
 	uint16_t wnd;         /* as in the header, not scaled */
 	uint8_t flags;
+	bool has_ts;
+	uint32_t ts_val, ts_ecr;
 	const struct mos_tcp_opts *opts;
 };
 
@@ -118,6 +136,24 @@ bool mos_tcp_finished(const struct mos_flow *f, uint32_t tw_interval_ms);
  * false for other segments. Changes nothing.
  */
 bool mos_tcp_syn_is_new(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
+
+/* Both SYNs carried a timestamp: those of other segments are to be read. */
+static inline bool mos_tcp_uses_ts(const struct mos_flow *f)
+{
+	return f->half[MOS_CLI].flags & f->half[MOS_SVR].flags & MOS_HALF_TS;
+}
+
+/* Read the timestamps of a segment. opt, len: as for mos_tcp_opts_parse. */
+void mos_tcp_read_ts(struct mos_tcp_seg *seg, const uint8_t *opt, uint32_t len);
+
+/*
+ * Idle time after which a timestamp may be older and yet newer, since its clock wrapped. RFC 7323
+ * 5.5 says 24 days; ends that may meet clocks of a microsecond take less than 36 minutes.
+ */
+#define MOS_TS_OUTDATED_MS (35u * 60 * 1000)
+
+/* No packet of the flow came for that long: no timestamp is refused before an end is heard. */
+void mos_tcp_ts_outdated(struct mos_flow *f);
 
 /* The name of a state ("ESTABLISHED"), "?" for a number out of range. */
 const char *mos_tcp_state_name(int state);

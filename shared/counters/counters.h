@@ -59,7 +59,7 @@
 	X(W_ORPHANS, "TCP segments without a flow")                                         \
 	X(W_OTHER_IP, "IP packets that are no whole TCP segment")                           \
 	X(W_TCP_CHECKSUM, "TCP segments with a wrong checksum: forwarded, no events")       \
-	X(W_TCP_BOGUS, "segments their receiver would refuse (RST, handshake ACK)")         \
+	X(W_TCP_BOGUS, "segments their receiver would refuse (RST, handshake ACK, old)")    \
 	X(W_IPV6_IGNORED, "TCP over IPv6 while ipv6 = 0: forwarded, raw sockets only")      \
 	X(W_PASSED_SUSPECT, "segments of flows on which workers died too often: no events") \
 	X(W_FLOWS_CREATED, "flows created")                                                 \

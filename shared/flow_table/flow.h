@@ -71,6 +71,7 @@ enum {
 	MOS_HALF_FIN = 1 << 1,    /* fin_seq is known: this half has sent a FIN */
 	MOS_HALF_WSCALE = 1 << 2, /* its SYN carried a window scale */
 	MOS_HALF_RCVD = 1 << 3,   /* irs and rcv_nxt are valid: it has received a SYN */
+	MOS_HALF_TS = 1 << 5,     /* its SYN carried a timestamp */
 };
 
 /* One end as the monitor emulates it. Names as in RFC 9293 3.3.1. */
@@ -81,12 +82,15 @@ struct mos_half {
 	uint32_t rcv_nxt;   /* next in-order sequence number it expects */
 	uint32_t fin_seq;   /* sequence number of the FIN it sent (valid with MOS_HALF_FIN) */
 	uint32_t rcv_wnd;   /* last window it advertised, scaled, bytes */
-	uint32_t ts_recent; /* last timestamp it sent */
+	uint32_t ts_recent; /* newest timestamp it sent */
 	uint16_t mss;
 	uint8_t wscale; /* shift of its advertised windows, 0..14 */
 	uint8_t flags;
 };
 static_assert(sizeof(struct mos_half) == 32, "two halves fill one line");
+
+/* mos_flow.ts_lag: it is not known which timestamps the peer has taken, or they are too old. */
+#define MOS_TS_LAG_UNKNOWN UINT16_MAX
 
 /* mos_flow.flags */
 enum {
@@ -121,7 +125,8 @@ struct mos_flow {
 	uint64_t packets[2]; /* S sent by client, by server */
 	uint64_t bytes[2];   /* S IP bytes sent by client, by server */
 	uint8_t mac[2][6];   /* S link address of each side, as in the first SYN */
-	uint8_t pad[12];
+	uint16_t ts_lag[2];  /* S how far behind ts_recent of each side its peer's TS.Recent is */
+	uint8_t pad[8];
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");

@@ -1,7 +1,7 @@
 /*
  * Fuzz target: any sequence of segments on one flow.
  *
- * Input: two initial sequence numbers (4 bytes each, big endian), then 8 bytes for each segment:
+ * Input: two initial sequence numbers (4 bytes each, big endian), then 12 bytes for each segment:
  *   0     bit 0 sender; bits 1-2 what happens (enum what); bits 3-5 and 6-7 what the sequence and
  *         the ACK number are near to
  *   1     TCP flags
@@ -9,6 +9,9 @@
  *   4     added to the ACK number, signed
  *   5     window / 256
  *   6-7   payload bytes; on a SYN the low byte is its window scale
+ *   8     bit 7 timestamps; bits 0-2 and 3-5 what TSval and TSecr are near to
+ *   9-10  added to TSval, signed
+ *   11    added to TSecr, signed
  *
  * Numbers are chosen near those the record knows, else hardly a segment would be accepted.
  */
@@ -21,7 +24,8 @@
 
 enum {
 	ISN_LEN = 8,
-	STEP_LEN = 8,
+	STEP_LEN = 12,
+	ECHOES_MAX = 64,
 	AHEAD_MAX = (1 << 30) + UINT16_MAX + 1 /* a segment 1 GB ahead, its payload, a FIN */
 };
 
@@ -36,6 +40,9 @@ struct bench {
 	struct mos_flow flow;
 	uint32_t isn[2];
 	bool clean; /* each segment so far went through both updates unchanged */
+	uint32_t echo[2]
+		     [ECHOES_MAX]; /* what each side said it has taken of its peer's timestamps */
+	unsigned echo_count[2];
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
@@ -79,6 +86,29 @@ static uint32_t near_ack(const struct bench *b, int from, const uint8_t *p)
 	}
 }
 
+/* Timestamps of the segment; those of a SYN are in its options. */
+static void stamp(const struct bench *b, int from, const uint8_t *p, struct mos_tcp_seg *seg,
+                  struct mos_tcp_opts *opts)
+{
+	const struct mos_flow *f = &b->flow;
+	uint32_t own = f->half[from].ts_recent, peer = f->half[!from].ts_recent;
+	uint32_t taken = own - f->ts_lag[from], own_taken = peer - f->ts_lag[!from];
+	const uint32_t vals[8] = {
+		own,         taken, own + 65535, own + (1u << 31), taken + (1u << 31),
+		own - 65535, 0,     1u << 31};
+	const uint32_t ecrs[8] = {peer, own_taken, peer - 65535, peer + (1u << 31),
+	                          0,    0,         peer,         peer};
+
+	opts->has_ts = p[8] >> 7;
+	opts->ts_val = vals[p[8] & 7] + (uint32_t)(int16_t)(p[9] << 8 | p[10]);
+	opts->ts_ecr = ecrs[p[8] >> 3 & 7] + (uint32_t)(int8_t)p[11];
+	if (!mos_tcp_uses_ts(f))
+		return;
+	seg->has_ts = opts->has_ts;
+	seg->ts_val = opts->ts_val;
+	seg->ts_ecr = opts->ts_ecr;
+}
+
 static struct mos_tcp_seg segment(const struct bench *b, int from, const uint8_t *p,
                                   struct mos_tcp_opts *opts)
 {
@@ -91,6 +121,7 @@ static struct mos_tcp_seg segment(const struct bench *b, int from, const uint8_t
 	};
 
 	*opts = (struct mos_tcp_opts){.has_wscale = p[7] & 0x10, .wscale = p[7] & 0xf, .mss = 1460};
+	stamp(b, from, p, &seg, opts);
 	if (p[1] & MOS_TCP_SYN) {
 		seg.payload_len = p[6];
 		seg.opts = p[7] & 0x80 ? NULL : opts;
@@ -153,6 +184,56 @@ static void check_update(const struct mos_flow *was, const struct mos_flow *f, i
 	}
 }
 
+/* Remember what a side that was heard says it has taken. */
+static void note_echo(struct bench *b, int from, const struct mos_tcp_seg *seg)
+{
+	const struct mos_tcp_opts *o = seg->opts;
+	unsigned at = b->echo_count[from];
+
+	if (!seg->has_ts && (o == NULL || !o->has_ts))
+		return;
+	b->echo_count[from]++;
+	if (at < ECHOES_MAX)
+		b->echo[from][at] = seg->has_ts ? seg->ts_ecr : o->ts_ecr;
+}
+
+/* The side has said that it has taken something newer, by more than a tick. */
+static bool has_taken_newer(const struct bench *b, int to, uint32_t ts_val)
+{
+	if (b->echo_count[to] > ECHOES_MAX)
+		return true; /* forgotten */
+	for (unsigned i = 0; i < b->echo_count[to]; i++)
+		if (mos_seq_lt(ts_val + 1, b->echo[to][i]))
+			return true;
+	return false;
+}
+
+/*
+ * A segment that would count without its timestamp, and does not with it, is older than something
+ * that its receiver has taken.
+ */
+static void check_refused(const struct bench *b, const struct mos_flow *was, int from,
+                          const struct mos_tcp_seg *seg, unsigned bits)
+{
+	struct mos_tcp_seg bare = *seg;
+	struct mos_flow twin = *was;
+
+	if (!seg->has_ts || (seg->flags & (MOS_TCP_SYN | MOS_TCP_RST)))
+		return;
+	bare.has_ts = false;
+	if (mos_tcp_sent(&twin, from, &bare) == MOS_TRACK_BOGUS) {
+		CHECK(bits == MOS_TRACK_BOGUS || bits == 0);
+		return;
+	}
+	if (has_taken_newer(b, !from, seg->ts_val))
+		return;
+	CHECK(bits != MOS_TRACK_BOGUS);
+	for (int i = MOS_CLI; i <= MOS_SVR; i++)
+		twin.half[i].ts_recent = b->flow.half[i].ts_recent;
+	memcpy(twin.ts_lag, b->flow.ts_lag, sizeof(twin.ts_lag));
+	CHECK(memcmp(&twin, &b->flow, sizeof(twin)) == 0);
+}
+
 static unsigned update_sent(struct bench *b, int from, const struct mos_tcp_seg *seg)
 {
 	struct mos_flow was = b->flow;
@@ -160,6 +241,9 @@ static unsigned update_sent(struct bench *b, int from, const struct mos_tcp_seg 
 
 	CHECK((bits & ~(unsigned)(MOS_TRACK_START | MOS_TRACK_STATE | MOS_TRACK_BOGUS)) == 0);
 	check_update(&was, &b->flow, from, bits);
+	check_refused(b, &was, from, seg, bits);
+	if (memcmp(&was, &b->flow, sizeof(was)) != 0)
+		note_echo(b, from, seg);
 	return bits;
 }
 
@@ -183,6 +267,7 @@ static void step(struct bench *b, const uint8_t *p, const uint8_t *next)
 	if (mos_tcp_syn_is_new(&b->flow, from, &seg)) {
 		mos_tcp_open(&b->flow);
 		b->clean = true;
+		b->echo_count[MOS_CLI] = b->echo_count[MOS_SVR] = 0;
 	}
 	sent = update_sent(b, from, &seg);
 	if (what == INTERRUPTED)
