@@ -181,6 +181,10 @@ static const char *event_name(event_t event)
 	case MOS_ON_CONN_START: return "CONN_START";
 	case MOS_ON_TCP_STATE_CHANGE: return "STATE_CHANGE";
 	case MOS_ON_CONN_END: return "CONN_END";
+	case MOS_ON_REXMIT: return "REXMIT";
+	case MOS_ON_CONN_NEW_DATA: return "NEW_DATA";
+	case MOS_ON_ERROR: return "ERROR";
+	case MOS_ON_ORPHAN: return "ORPHAN";
 	default: return "?";
 	}
 }

@@ -16,6 +16,9 @@ int main(void)
 	suite_add_tcase(s, ask_case());
 	suite_add_tcase(s, hand_case());
 	suite_add_tcase(s, time_case());
+	suite_add_tcase(s, event_case());
+	suite_add_tcase(s, filter_case());
+	suite_add_tcase(s, stop_case());
 	suite_add_tcase(s, loop_case());
 	suite_add_tcase(s, adopt_case());
 	srunner_set_fork_status(sr, CK_NOFORK);

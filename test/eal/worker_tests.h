@@ -41,6 +41,9 @@ TCase *api_case(void);
 TCase *ask_case(void);
 TCase *hand_case(void);
 TCase *time_case(void);
+TCase *event_case(void);
+TCase *filter_case(void);
+TCase *stop_case(void);
 TCase *loop_case(void);
 TCase *adopt_case(void);
 
