@@ -14,6 +14,7 @@ import time
 BUILD = os.environ.get("MOS_BUILD", "build")
 PRIMARY = os.path.join(BUILD, "primary/mos-primary")
 MIDSTAT = os.path.join(BUILD, "apps/midstat/midstat")
+FIREWALL = os.path.join(BUILD, "apps/simple_firewall/simple-firewall")
 MOS_RUN = os.path.join(BUILD, "apps/mos_run/mos-run")
 DEADLINE_S = 30
 
@@ -197,10 +198,10 @@ class System:
         if wait:
             self.primary.wait_line("^mos-primary: ready")
 
-    def start_worker(self, shard, wait=True):
-        """A new midstat for the shard, in place of the one before."""
+    def start_worker(self, shard, wait=True, command=()):
+        """A new worker for the shard, in place of the one before: a midstat, unless it is told."""
         since = self.primary.mark()
-        worker = Process([MIDSTAT, "-f", self.config, "-l", self.event_log],
+        worker = Process(command or [MIDSTAT, "-f", self.config, "-l", self.event_log],
                          env={**os.environ, "MOS_SHARD": str(shard)})
         self.worker[shard] = worker
         self.others.append(worker)
@@ -208,10 +209,10 @@ class System:
             self.primary.wait_line(rf"shard {shard}: served by pid {worker.pid}\b", since)
         return worker
 
-    def start_mos_run(self, count):
-        """mos-run with that many midstats that are restarted when they die."""
-        run = Process([MOS_RUN, "-n", str(count), "--respawn", "--", MIDSTAT, "-f", self.config,
-                       "-l", self.event_log])
+    def start_mos_run(self, count, command=()):
+        """mos-run with that many workers that are restarted when they die: midstats, unless told."""
+        run = Process([MOS_RUN, "-n", str(count), "--respawn", "--",
+                       *(command or [MIDSTAT, "-f", self.config, "-l", self.event_log])])
         self.others.append(run)
         return run
 
