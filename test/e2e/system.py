@@ -15,6 +15,7 @@ BUILD = os.environ.get("MOS_BUILD", "build")
 PRIMARY = os.path.join(BUILD, "primary/mos-primary")
 MIDSTAT = os.path.join(BUILD, "apps/midstat/midstat")
 FIREWALL = os.path.join(BUILD, "apps/simple_firewall/simple-firewall")
+HTTPWATCH = os.path.join(BUILD, "apps/httpwatch/httpwatch")
 MOS_RUN = os.path.join(BUILD, "apps/mos_run/mos-run")
 DEADLINE_S = 30
 
