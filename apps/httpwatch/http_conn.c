@@ -144,6 +144,14 @@ size_t http_conn_head_at(const struct http_conn *c, int from, uint32_t pos, size
 	return behind < len ? behind : len;
 }
 
+void http_conn_skip(struct http_conn *c, int from, uint32_t pos, size_t len)
+{
+	if (c->dir[from].begun)
+		return;
+	c->dir[from].begun = true;
+	c->dir[from].head_at = pos + (uint32_t)len;
+}
+
 void http_conn_feed(struct http_conn *c, int from, uint32_t pos, const void *bytes, size_t len,
                     uint64_t time_ns, http_emit_t emit, void *arg)
 {

@@ -67,6 +67,12 @@ void http_conn_fini(struct http_conn *c, uint64_t time_ns, http_emit_t emit, voi
 /* Where in a piece at pos a head may begin; len when nowhere. */
 size_t http_conn_head_at(const struct http_conn *c, int from, uint32_t pos, size_t len);
 
+/*
+ * len bytes at pos were sent before, and whoever knew what was in them is gone: no head begins
+ * there. For a connection that was taken over; does nothing once a head of that side was seen.
+ */
+void http_conn_skip(struct http_conn *c, int from, uint32_t pos, size_t len);
+
 /* Take len bytes that one side sent at pos. emit may be called any number of times. */
 void http_conn_feed(struct http_conn *c, int from, uint32_t pos, const void *bytes, size_t len,
                     uint64_t time_ns, http_emit_t emit, void *arg);

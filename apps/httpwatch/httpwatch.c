@@ -5,10 +5,11 @@
  *
  * Two user-defined events below MOS_ON_PKT_IN tell of packets in which a request or a response
  * head begins; their filters look at the start line only. The callbacks feed the bytes to the
- * connection's state (http_conn.h), which is made with its first head and kept as uctx.
+ * connection's state (http_conn.h), which is made when there is something to keep, as uctx.
  *
  *   packet -> MOS_ON_PKT_IN -> is_request_head?  -> on_head -> http_conn_feed -> emit -> lines_put
  *                           -> is_response_head? -> on_head
+ *          -> MOS_ON_REXMIT -> on_resent -> http_conn_skip
  *
  * What is seen are packets, in the order in which they pass, not yet streams. So a start line that
  * spans packets is not seen; of a head that spans packets the fields of the first one count; and a
@@ -141,7 +142,7 @@ static bool read_ends(mctx_t mctx, int sock, struct transaction_ends *ends)
 	return true;
 }
 
-/* The state of a connection whose first head is at hand; NULL = no memory. */
+/* The state of a connection of which there is something to keep; NULL = no memory. */
 static struct flow *make_flow(mctx_t mctx, int sock)
 {
 	struct flow *flow = calloc(1, sizeof(*flow));
@@ -199,6 +200,23 @@ static void on_head(mctx_t mctx, int sock, int side, event_t event, filter_arg_t
 		free_flow(mctx, sock, flow);
 		stop_watching(mctx, sock);
 	}
+}
+
+/*
+ * Bytes that were sent before. What we have seen ourselves we know by its position; of a connection
+ * that was taken over only the library knows.
+ */
+static void on_resent(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+	struct flow *flow = mtcp_get_uctx(mctx, sock);
+	struct bytes b;
+
+	if (!packet_bytes(mctx, sock, side, &b))
+		return;
+	if (flow == NULL)
+		flow = make_flow(mctx, sock);
+	if (flow != NULL)
+		http_conn_skip(&flow->conn, sender_of(side), b.pos, b.len);
 }
 
 /* Comes once for each side; the first one ends the flow. */
@@ -270,6 +288,7 @@ static bool watch(mctx_t mctx)
 	    mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_SVRBUF, &none, sizeof(none)) < 0 ||
 	    mtcp_register_callback(mctx, sock, request_head, MOS_HK_RCV, on_head) < 0 ||
 	    mtcp_register_callback(mctx, sock, response_head, MOS_HK_RCV, on_head) < 0 ||
+	    mtcp_register_callback(mctx, sock, MOS_ON_REXMIT, MOS_HK_RCV, on_resent) < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0) {
 		fprintf(stderr, "httpwatch: cannot watch connections: %s\n", strerror(errno));
 		return false;

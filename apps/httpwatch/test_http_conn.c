@@ -106,6 +106,22 @@ START_TEST(what_is_sent_again_is_not_seen_again)
 }
 END_TEST
 
+START_TEST(what_was_dealt_with_by_somebody_else_is_skipped)
+{
+	const char response[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+	http_conn_skip(&conn, HTTP_FROM_SERVER, pos[1], sizeof(response) - 1);
+	server(response);
+	ck_assert_str_eq(told, "");
+	client("GET /a HTTP/1.1\r\n\r\n");
+	http_conn_skip(&conn, HTTP_FROM_CLIENT, pos[0], 1000);
+	client("GET /b HTTP/1.1\r\n\r\n");
+	server(response);
+	server(response);
+	ck_assert_str_eq(told, "GET /a 200;GET /b 200;");
+}
+END_TEST
+
 START_TEST(body_that_looks_like_a_head_is_a_body)
 {
 	client("PUT /a HTTP/1.1\r\nContent-Length: 40\r\n\r\n");
@@ -317,6 +333,7 @@ int main(void)
 	tcase_add_test(tc, responses_answer_requests_in_order);
 	tcase_add_test(tc, several_heads_in_one_piece_are_all_seen);
 	tcase_add_test(tc, what_is_sent_again_is_not_seen_again);
+	tcase_add_test(tc, what_was_dealt_with_by_somebody_else_is_skipped);
 	tcase_add_test(tc, body_that_looks_like_a_head_is_a_body);
 	tcase_add_test(tc, response_without_body_is_known_by_status_and_method);
 	tcase_add_test(tc, interim_response_is_not_the_response);

@@ -4,12 +4,15 @@ client (curl, sockets) -- mos-primary with httpwatch -- server (http.server, soc
 """
 
 import collections
+import fcntl
 import http.server
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 
 import pytest
@@ -198,12 +201,18 @@ def pair(network):
 
 
 def pass_on(sender, receiver, data):
-    """Send, and wait until all has arrived: what is sent next is another packet."""
+    """Send, and wait until all has arrived and the sender knows: what is sent next is another
+    packet, and nothing is sent again."""
     sender.sendall(data)
     got = b""
     while len(got) < len(data):
         got += receiver.recv(1 << 16)
     assert got == data
+    wait_until(lambda: unacknowledged(sender) == 0, "the sender knows")
+
+
+def unacknowledged(sock):
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def test_requests_that_come_together_are_paired_with_their_responses(start_watch, pair):

@@ -5,8 +5,8 @@
  * Input: pieces, each of a byte of flags, a length byte, and as many bytes.
  *   flag bit 0     from the server, else from the client
  *   flag bit 1     the length counts 16 bytes each
- *   flag bits 2-4  where the piece lies: 0 to 5 = behind the one before; 6 = that one again, 7 = far
- *                  ahead
+ *   flag bits 2-4  where the piece lies: 0 to 5 = behind the one before, 5 also says that it was
+ *                  dealt with; 6 = the one before again, 7 = far ahead
  *
  * Each piece lies in a heap copy of exact size. What the headers promise is asserted without using
  * their code.
@@ -102,6 +102,8 @@ static size_t feed(struct http_conn *c, uint32_t *pos, const uint8_t *input, siz
 		at -= (uint32_t)len;
 	else if (place == 7)
 		at = pos[from] += 1u << 29;
+	if (place == 5)
+		http_conn_skip(c, from, at, len);
 	check_head(HTTP_REQUEST, piece, len);
 	check_head(HTTP_RESPONSE, piece, len);
 	CHECK(http_conn_head_at(c, from, at, len) <= len);
