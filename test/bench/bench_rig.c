@@ -1,0 +1,336 @@
+#include "test/bench/bench_rig.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
+#include <rte_memzone.h>
+#include <rte_ring.h>
+#include <rte_tcp.h>
+
+#include "primary/eal/eal_primary.h"
+#include "secondary/context/context.h"
+#include "secondary/loop/loop.h"
+#include "shared/names.h"
+#include "shared/packet/checksum.h"
+#include "shared/packet/hash.h"
+
+enum {
+	PASS = 4096, /* packets */
+	RING = 8192,
+	PAYLOAD = RIG_FRAME - sizeof(struct rte_ether_hdr) - sizeof(struct rte_ipv4_hdr) -
+	          sizeof(struct rte_tcp_hdr),
+	HUGE_PAGES_NEEDED = 200, /* 2 MB each: a million flows */
+};
+
+static const struct {
+	uint8_t flags;
+	bool from_server, payload;
+} steps[STEPS + 1] = {
+	[OPEN] = {RTE_TCP_SYN_FLAG, false, false},
+	[OPEN_ACK] = {RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG, true, false},
+	[ACK] = {RTE_TCP_ACK_FLAG, false, false},
+	[ASK] = {RTE_TCP_ACK_FLAG, false, true},
+	[ANSWER] = {RTE_TCP_ACK_FLAG, true, true},
+	[CLOSE] = {RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG, false, false},
+	[CLOSE_ACK] = {RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG, true, false},
+	[LAST] = {RTE_TCP_ACK_FLAG, false, false},
+	[RESET] = {RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, true, false},
+};
+
+/* What the two ends of a flow send next. */
+struct ends {
+	uint32_t seq[2];
+};
+
+struct headers {
+	struct rte_ether_hdr eth;
+	struct rte_ipv4_hdr ip;
+	struct rte_tcp_hdr tcp;
+	uint8_t payload[PAYLOAD];
+} __attribute__((packed, aligned(2)));
+
+struct rig rig;
+
+static struct rte_mbuf *packet[PASS];
+static int meta_offset;
+static struct ends *ends; /* by flow */
+static uint32_t *order;   /* flows as they come */
+
+void rig_die(const char *why)
+{
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, why);
+	exit(EXIT_FAILURE);
+}
+
+/* ---- setting up ---- */
+
+static char file_prefix[32];
+
+/* EAL leaves its runtime directory behind. */
+static void end_eal(void)
+{
+	rte_eal_cleanup();
+	mos_eal_primary_wipe_stale(file_prefix);
+}
+
+static long free_hugepages(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	long n = 0;
+
+	if (f != NULL && fscanf(f, "%ld", &n) != 1)
+		n = 0;
+	if (f != NULL)
+		fclose(f);
+	return n;
+}
+
+static void start_eal(char *cpu)
+{
+	bool huge = free_hugepages() >= HUGE_PAGES_NEEDED;
+	char prefix[64];
+	char *argv[] = {"bench",
+	                "-l",
+	                cpu,
+	                "--no-pci",
+	                "--no-telemetry",
+	                "--log-level",
+	                "error",
+	                prefix,
+	                huge ? "--in-memory" : "--no-shconf",
+	                "--no-huge",
+	                "-m",
+	                "400"};
+
+	snprintf(file_prefix, sizeof(file_prefix), "bench%d", getpid());
+	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
+	if (rte_eal_init((int)RTE_DIM(argv) - (huge ? 3 : 0), argv) < 0)
+		rig_die("no EAL");
+	atexit(end_eal);
+	printf("memory of flows and packets: %s pages\n", huge ? "2 MB" : "small");
+}
+
+static void make_packets(void)
+{
+	static const struct rte_mbuf_dynfield field = {
+		.name = MOS_PKT_META_FIELD,
+		.size = sizeof(struct mos_pkt_meta),
+		.align = __alignof__(uint64_t),
+	};
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(
+		MOS_PKT_POOL, PASS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+
+	meta_offset = rte_mbuf_dynfield_register(&field);
+	if (meta_offset < 0 || pool == NULL || rte_pktmbuf_alloc_bulk(pool, packet, PASS) != 0)
+		rig_die("no packets");
+	for (unsigned i = 0; i < PASS; i++) {
+		memset(rte_pktmbuf_append(packet[i], RIG_FRAME), 0, RIG_FRAME);
+		packet[i]->ol_flags = 0;
+	}
+}
+
+void rig_start(char *cpu)
+{
+	start_eal(cpu);
+	make_packets();
+	mos_sockets_on_stack_thread();
+}
+
+static void make_shard(uint32_t flows)
+{
+	size_t ring = (size_t)rte_ring_get_memsize(RING);
+	const struct rte_memzone *mz;
+	struct mos_shard_plan plan;
+
+	if (mos_shard_plan(&plan, ring, ring, flows, 0) != 0)
+		rig_die("no plan");
+	mz = rte_memzone_reserve_aligned("bench_shard", plan.total, SOCKET_ID_ANY, 0,
+	                                 MOS_CACHE_LINE);
+	if (mz == NULL)
+		rig_die("not enough memory for the flows");
+	rig.shard = mz->addr;
+	memset(rig.shard, 0, plan.total);
+	if (mos_shard_new(rig.shard, &plan, 0, flows) != 0 ||
+	    rte_ring_init(rig.shard->rx, "rx", RING, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0 ||
+	    rte_ring_init(rig.shard->tx, "tx", RING, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0)
+		rig_die("no shard");
+	mos_shard_publish(rig.shard);
+}
+
+static void make_context(bool verify)
+{
+	struct mos_root *root = &rig.root;
+	struct mos_ctx *ctx = &mos_worker.ctx[0];
+
+	if (mos_root_new(root, 1, 2, "bench") != 0)
+		rig_die("no root");
+	root->meta_offset = meta_offset;
+	root->shard[0] = rig.shard;
+	root->run = MOS_RUN_RUNNING;
+	root->settings.max_flows = rig.shard->max_flows;
+	root->settings.forward = 1;
+	root->settings.verify_tcp_csum = verify;
+	mos_root_publish(root);
+	memset(ctx, 0, sizeof(*ctx));
+	ctx->root = root;
+	ctx->shard = rig.shard;
+	ctx->ctl_fd = -1;
+	ctx->thread = pthread_self();
+	if (mos_context_prepare(ctx) != 0)
+		rig_die("no context");
+	atomic_store(&ctx->state, MOS_CTX_RUNNING);
+	rig.ctx = ctx;
+}
+
+static void shuffle_order(void)
+{
+	for (uint32_t i = 0; i < rig.flow_count; i++)
+		order[i] = i;
+	for (uint32_t i = rig.flow_count - 1; i > 0; i--) {
+		uint32_t k = (uint32_t)(mos_mix64(i) % (i + 1)), swap = order[i];
+
+		order[i] = order[k];
+		order[k] = swap;
+	}
+}
+
+void rig_open(uint32_t flows, bool verify)
+{
+	rig.flow_count = flows;
+	ends = calloc(flows, sizeof(*ends));
+	order = calloc(flows, sizeof(*order));
+	if (ends == NULL || order == NULL)
+		rig_die("out of memory");
+	shuffle_order();
+	make_shard(flows);
+	make_context(verify);
+	rig_forget_numbers();
+}
+
+void rig_close(void)
+{
+	mos_context_clear(rig.ctx);
+	rte_memzone_free(rte_memzone_lookup("bench_shard"));
+	free(ends);
+	free(order);
+}
+
+/* ---- packets ---- */
+
+static void write_addresses(struct headers *h, uint32_t flow, bool from_server)
+{
+	uint32_t client = rte_cpu_to_be_32(0x0a000000 + flow),
+		 server = rte_cpu_to_be_32(0xc0a80001);
+	uint16_t port = rte_cpu_to_be_16((uint16_t)(1024 + flow % 60000)),
+		 http = rte_cpu_to_be_16(80);
+
+	h->ip.src_addr = from_server ? server : client;
+	h->ip.dst_addr = from_server ? client : server;
+	h->tcp.src_port = from_server ? http : port;
+	h->tcp.dst_port = from_server ? port : http;
+}
+
+static void write_checksums(struct headers *h, uint32_t tcp_len)
+{
+	uint64_t sum = mos_csum_partial(&h->ip.src_addr, 8, 0);
+
+	sum += rte_cpu_to_be_16(IPPROTO_TCP) + (uint64_t)rte_cpu_to_be_16((uint16_t)tcp_len);
+	h->tcp.cksum = 0;
+	h->tcp.cksum = mos_csum_fold(mos_csum_partial(&h->tcp, tcp_len, sum));
+	h->ip.hdr_checksum = 0;
+	h->ip.hdr_checksum = mos_csum_fold(mos_csum_partial(&h->ip, sizeof(h->ip), 0));
+}
+
+/* Make m the packet `step` of a flow. */
+static void write_packet(struct rte_mbuf *m, uint32_t flow, enum rig_step step)
+{
+	struct headers *h = rte_pktmbuf_mtod(m, struct headers *);
+	struct mos_pkt_meta *meta = RTE_MBUF_DYNFIELD(m, meta_offset, struct mos_pkt_meta *);
+	uint32_t payload = steps[step].payload ? PAYLOAD : 0, tcp_len = sizeof(h->tcp) + payload;
+	bool server = steps[step].from_server;
+	struct ends *e = &ends[flow];
+
+	h->eth.ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	h->ip.version_ihl = 0x45;
+	h->ip.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(h->ip) + tcp_len));
+	h->ip.time_to_live = 64;
+	h->ip.next_proto_id = IPPROTO_TCP;
+	write_addresses(h, flow, server);
+	h->tcp.sent_seq = rte_cpu_to_be_32(e->seq[server]);
+	h->tcp.recv_ack = rte_cpu_to_be_32(step == OPEN ? 0 : e->seq[!server]);
+	h->tcp.data_off = sizeof(h->tcp) / 4 << 4;
+	h->tcp.tcp_flags = steps[step].flags;
+	h->tcp.rx_win = rte_cpu_to_be_16(UINT16_MAX);
+	write_checksums(h, tcp_len);
+	e->seq[server] += payload + !!(steps[step].flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG));
+
+	memset(meta, 0, sizeof(*meta));
+	mos_pkt_parse(meta, (const uint8_t *)h, RIG_FRAME, RIG_FRAME, 7);
+	meta->out_port = 1;
+	meta->owner = 1;
+}
+
+void rig_forget_numbers(void)
+{
+	for (uint32_t i = 0; i < rig.flow_count; i++)
+		ends[i] = (struct ends){{i * 77u, i * 99u}};
+}
+
+/* ---- measuring ---- */
+
+void rig_note(struct rig_samples *s, uint64_t cycles, uint64_t n)
+{
+	if (s != NULL && s->count < RIG_PASSES_MAX)
+		s->cycles[s->count++] = cycles * 100 / n;
+}
+
+/* One pass over n packets, which were written. */
+static void run_pass(uint32_t n, struct rig_samples *s)
+{
+	uint64_t start, left = n;
+	void *out[PASS];
+
+	if (rte_ring_sp_enqueue_bulk(rig.shard->rx, (void **)packet, n, NULL) != n)
+		rig_die("rx ring is full");
+	start = mos_tsc();
+	while (left > 0)
+		left -= mos_loop_round(rig.ctx);
+	rig_note(s, mos_tsc() - start, n);
+	if (rte_ring_sc_dequeue_bulk(rig.shard->tx, out, n, NULL) != n)
+		rig_die("packets are missing");
+}
+
+void rig_step(enum rig_step step, struct rig_samples *s)
+{
+	for (uint32_t at = 0; at < rig.flow_count; at += PASS) {
+		uint32_t n = rig.flow_count - at < PASS ? rig.flow_count - at : PASS;
+
+		for (uint32_t i = 0; i < n; i++)
+			write_packet(packet[i], order[at + i], step);
+		run_pass(n, s);
+	}
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return (x > y) - (x < y);
+}
+
+struct rig_figure rig_figure_of(struct rig_samples *s)
+{
+	qsort(s->cycles, s->count, sizeof(s->cycles[0]), by_value);
+	return (struct rig_figure){(double)s->cycles[0] / 100,
+	                           (double)s->cycles[s->count / 2] / 100};
+}
