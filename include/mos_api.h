@@ -101,8 +101,8 @@ enum {
 #define SOL_MONSOCKET 0xfffe
 
 /*
- * Options of level SOL_MONSOCKET (section 7.6). get: active sockets, stack thread. set: any
- * thread. A buffer named CLI holds what the client received, thus what the server sent.
+ * Options of level SOL_MONSOCKET (section 7.6). get: active sockets, stack thread. set: passive
+ * sockets from any thread, active ones from the stack thread. A buffer named CLI holds what the client received, thus what the server sent.
  */
 enum mos_socket_opts {
 	/*
@@ -138,10 +138,10 @@ enum mos_socket_opts {
 	MOS_SEQ_REMAP = 0x0b, /* set, seq_remap_info: ENOSYS */
 
 	/*
-	 * set, int: MOS_SIDE_CLI, _SVR or _BOTH. This socket gets no further event of that side;
-	 * when no socket of the flow watches any side, the flow is forgotten after the current
-	 * packet and its packets are forwarded. Active sockets in any callback; passive: EPERM.
-	 * Section 6.6.
+	 * set, int: MOS_SIDE_CLI, _SVR or _BOTH. This socket gets no further event of that side,
+	 * from the next callback on; when no socket of the flow watches any side, the flow is
+	 * forgotten after the current packet, without MOS_ON_CONN_END, and its packets are
+	 * orphans. Active sockets in any callback or timer; passive: EPERM. Section 6.6.
 	 */
 	MOS_STOP_MON = 0x0c,
 
@@ -300,12 +300,13 @@ void mtcp_app_join(mctx_t mctx);
 /*
  * Set the filters of a raw or passive socket. A program set before is replaced; flows that exist
  * keep going. The syn filter sees the first SYN only: `dst port 80` means the server's port.
- * Without filter everything is accepted. Section 3.2.
+ * Without filter everything is accepted. Names of hosts are looked up, which may take long: in a
+ * callback, packets wait meanwhile. Section 3.2.
  *
  * Returns 0, also when ft is NULL (nothing changes), or -1.
  *   EACCES      bad context
  *   EBADF       no such socket
- *   EINVAL      an expression is wrong; no filter was changed
+ *   EINVAL      an expression is wrong; no filter was changed. mtcp_filter_error() says why
  *   ENOPROTOOPT the socket is neither raw nor passive
  *   ENOMEM      out of memory
  */
@@ -354,14 +355,16 @@ event_t mtcp_define_event(event_t base, filter_t filter, struct filter_arg *arg)
 event_t mtcp_alloc_event(event_t parent);
 
 /*
- * Let child, made by mtcp_alloc_event(), occur in the dispatch under way. Called by the filter of
- * its parent: child runs after the parent if the filter returns true, once however often it was
- * raised. Stack thread. Section 5.1.
+ * Let child, made by mtcp_alloc_event(), occur in the dispatch under way. Called by the filter or
+ * the callback of its parent: child runs after the parent, in its place among the children, once
+ * however often it was raised; not if the filter then returns false. Stack thread. Section 5.1.
  * Returns 0, or -1.
  *   EACCES  bad context
- *   EPERM   outside the stack thread, or no filter is running
- *   EINVAL  child was not made by mtcp_alloc_event()
- *   ENOENT  the socket at hand has no callback for child
+ *   EPERM   outside the stack thread, or no event is running (timers)
+ *   EINVAL  child was not made by mtcp_alloc_event() directly below the event whose filter or
+ *           callback is running
+ *   ENOENT  the socket at hand has no callback for child, nor for what is below it
+ *   ENOMEM  events are nested too deeply
  */
 int mtcp_raise_event(mctx_t mctx, event_t child);
 

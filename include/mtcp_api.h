@@ -290,7 +290,7 @@ int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval,
  *   ENOTSOCK  the socket is not of the kind that has this option
  *   EFAULT    optval is NULL
  *   EINVAL    optlen or the value is out of range
- *   EPERM     MOS_STOP_MON on a passive socket
+ *   EPERM     MOS_STOP_MON on a passive socket, or an active socket outside the stack thread
  *   ENOMEM    no memory for a buffer of that size
  *   ENOSYS    no such option or level
  */
