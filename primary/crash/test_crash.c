@@ -31,7 +31,7 @@ static void expect_report(const struct death *d, const struct outcome *o,
 	must(r->recovered == 0);
 	must(r->flow == (o->struck ? d->flow : NONE));
 	must(r->strikes == (o->struck && d->flow == bench.flow_slot));
-	if (d->reach == WORKING || d->reach == AFTER)
+	if (d->reach == WORKING || d->reach == TELLING || d->reach == AFTER)
 		must(r->stage == d->stage);
 }
 
@@ -131,6 +131,8 @@ static const struct {
 	{{FLOW_STALE, 1,         0,               0},      {BURST, 1,     false, false, 1,     1}},
 	{{FLOW_STALE, BURST,     0,               0},      {BURST, BURST, false, false, BURST, BURST}},
 	{{ALL_DONE,   BURST,     0,               0},      {BURST, BURST, false, false, BURST, BURST}},
+	{{TELLING,    BURST,     MOS_STAGE_AFTER, 0},      {BURST, BURST, false, true,  BURST, BURST}},
+	{{TELLING,    BURST,     MOS_STAGE_AFTER, FLOWS},  {BURST, BURST, false, true,  BURST, BURST}},
 	{{HALF_SENT,  BURST,     0,               0},      {BURST, BURST, false, false, BURST, BURST}},
 	{{SENT,       BURST,     0,               0},      {BURST, 0,     false, false, BURST, BURST}},
 	{{GIVEN_BACK, BURST,     0,               0},      {BURST, 0,     false, false, BURST, BURST}},

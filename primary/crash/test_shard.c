@@ -189,6 +189,13 @@ static void half_send(struct rte_mbuf **m)
 	tx->prod.head += BURST;
 }
 
+/* In the callbacks behind the packets. */
+static void after_packets(const struct death *d)
+{
+	mos_ledger_flow(&bench.s->ledger, d->flow);
+	mos_ledger_stage(&bench.s->ledger, MOS_STAGE_AFTER);
+}
+
 static void hand_over(const struct death *d, struct rte_mbuf **m)
 {
 	struct mos_shard *s = bench.s;
@@ -202,8 +209,7 @@ static void hand_over(const struct death *d, struct rte_mbuf **m)
 	mos_ledger_end(&s->ledger);
 	if (d->reach == ENDED)
 		return;
-	mos_ledger_flow(&s->ledger, d->flow);
-	mos_ledger_stage(&s->ledger, MOS_STAGE_AFTER);
+	after_packets(d);
 }
 
 void bench_die(const struct death *d)
@@ -224,6 +230,10 @@ void bench_die(const struct death *d)
 			return;
 	if (d->reach == ALL_DONE)
 		return;
+	if (d->reach == TELLING) {
+		after_packets(d);
+		return;
+	}
 	if (d->reach == HALF_SENT)
 		half_send(m);
 	else

@@ -28,7 +28,7 @@ bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint3
 	}
 	out->done = cur;
 	out->suspect = cur < count && l->stage != MOS_STAGE_IDLE;
-	if (out->suspect)
+	if (out->suspect || l->stage == MOS_STAGE_AFTER)
 		out->flow = l->flow;
 	return true;
 }

@@ -16,6 +16,7 @@
  *   otherwise                     [0, cur) are finished: send them by their verdicts
  *                                 cur is the suspect if stage != IDLE
  *                                 the rest stays in the ring for the successor
+ *                                 (all finished, at stage AFTER: the new data of a flow was)
  *
  * One writer, the worker that holds the shard; between two of them the primary empties it. A dead
  * process's stores up to its last one are visible, in order, to whoever learns of its death; the
@@ -41,7 +42,7 @@ enum mos_ledger_stage {
 	MOS_STAGE_SND,    /* sender half and its callbacks */
 	MOS_STAGE_RCV,    /* receiver half and its callbacks */
 	MOS_STAGE_END,    /* end of the flow and its callbacks */
-	MOS_STAGE_AFTER,  /* timers and expiry, no packet in hand */
+	MOS_STAGE_AFTER,  /* new data, timers, expiry: behind the packets of a burst */
 };
 
 /* Letters: S the worker that holds the shard. */
@@ -59,7 +60,7 @@ struct mos_ledger_verdict {
 	uint32_t done;  /* first `done` packets of the ring: forward by their verdicts */
 	bool sent;      /* instead: all `done` packets were handed over; only dequeue them */
 	bool suspect;   /* the next packet is the suspect */
-	uint32_t flow;  /* flow it worked on, UINT32_MAX = none (also at stage AFTER) */
+	uint32_t flow;  /* flow it worked on, UINT32_MAX = none; also at stage AFTER */
 	uint32_t stage; /* enum mos_ledger_stage at death */
 };
 
@@ -77,7 +78,7 @@ static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32
 	__atomic_store_n(&l->count, count, __ATOMIC_RELEASE); /* what it counts is written */
 }
 
-/* Enter a stage of the work on packet `cur`, or AFTER and back to IDLE when none is in hand. */
+/* Enter a stage of the work on packet `cur`, or AFTER and back to IDLE when none is left. */
 static inline void mos_ledger_stage(struct mos_ledger *l, enum mos_ledger_stage stage)
 {
 	__atomic_store_n(&l->stage, stage, __ATOMIC_RELEASE); /* work of the stage before is done */

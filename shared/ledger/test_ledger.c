@@ -36,6 +36,8 @@ enum reach {
 	FLOW_KNOWN, /* in a stage of packet cur, which belongs to FLOW */
 	HALF_DONE,  /* between the two stores of mos_ledger_done */
 	ALL_DONE,   /* every packet is done, the tx ring has nothing yet */
+	NEW_DATA,   /* and the new data of FLOW is told */
+	TOLD,       /* and has been told */
 	SENT,       /* the tx ring has the burst */
 	DEQUEUED,   /* and rx cons.tail has moved */
 	ENDED,      /* and the ledger is closed */
@@ -67,6 +69,8 @@ static const struct death deaths[] = {
 	{BEGUN,        4,         MOS_STAGE_IDLE,   4,     false, false,  NONE},
 	{STAGE,        BURST - 1, MOS_STAGE_RAW,    BURST - 1, false, true, NONE},
 	{ALL_DONE,     BURST,     MOS_STAGE_IDLE,   BURST, false, false,  NONE},
+	{NEW_DATA,     BURST,     MOS_STAGE_AFTER,  BURST, false, false,  FLOW},
+	{TOLD,         BURST,     MOS_STAGE_IDLE,   BURST, false, false,  NONE},
 	{SENT,         BURST,     MOS_STAGE_IDLE,   BURST, true,  false,  NONE},
 	{DEQUEUED,     BURST,     MOS_STAGE_IDLE,   0,     false, false,  NONE},
 	{ENDED,        BURST,     MOS_STAGE_IDLE,   0,     false, false,  NONE},
@@ -98,6 +102,14 @@ static void live(const struct death *d, struct rings *r)
 		mos_ledger_flow(worker, FLOW);
 	if (d->reach == HALF_DONE)
 		worker->stage = MOS_STAGE_IDLE; /* the first of the stores of mos_ledger_done */
+	if (d->reach >= NEW_DATA) {
+		mos_ledger_flow(worker, FLOW);
+		mos_ledger_stage(worker, MOS_STAGE_AFTER);
+	}
+	if (d->reach >= TOLD) {
+		mos_ledger_stage(worker, MOS_STAGE_IDLE);
+		mos_ledger_flow(worker, NONE);
+	}
 	if (d->reach >= SENT)
 		r->tx_tail += BURST;
 	if (d->reach >= DEQUEUED) {
