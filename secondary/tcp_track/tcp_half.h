@@ -19,8 +19,8 @@
  * missed. Should the SYN/ACK come after all, it counts, and whoever made us guess was lying.
  */
 enum { MOS_HALF_GUESSED = 1 << 7 };
-static_assert((MOS_HALF_GUESSED &
-               (MOS_HALF_ISS | MOS_HALF_FIN | MOS_HALF_WSCALE | MOS_HALF_RCVD | MOS_HALF_TS)) == 0,
+static_assert((MOS_HALF_GUESSED & (MOS_HALF_ISS | MOS_HALF_FIN | MOS_HALF_WSCALE | MOS_HALF_RCVD |
+                                   MOS_HALF_WND | MOS_HALF_TS)) == 0,
               "a bit of its own");
 
 /* Not farther from base than MOS_SEQ_PLAUSIBLE, either way. */

@@ -130,6 +130,8 @@ static unsigned received_plain(struct mos_flow *f, int side, const struct mos_tc
 		return mos_tcp_refuse_plain(f, side, seg);
 	if (!(h->flags & MOS_HALF_RCVD) || !(h->flags & MOS_HALF_ISS))
 		return 0;
+	if (mos_unlikely(mos_tcp_beyond_window(f, side, seg)))
+		h->flags &= (uint8_t)~MOS_HALF_WND; /* told once, until the half is heard again */
 	if (mos_unlikely(f->state[side] == MOS_TCPS_SYN_RCVD))
 		bits |= mos_tcp_enter(f, side,
 		                      h->flags & MOS_HALF_FIN ? MOS_TCPS_FIN_WAIT_1

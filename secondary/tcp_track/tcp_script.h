@@ -10,7 +10,8 @@
  *   flags  letters of S A F R P; on a SYN, /N offers window scaling by N; @V,E: timestamps, TSval
  *          relative to the clock of its sender, TSecr to that of the other side. As a worker does,
  *          the script reads them when both SYNs had them
- *   sent, rcvd  letters of T (START) S (STATE) R (REXMIT) D (DATA) B (BOGUS)
+ *   sent, rcvd  letters of T (START) S (STATE) R (REXMIT) D (DATA) B (BOGUS); W in rcvd: beyond the
+ *               window of its receiver
  *   cli, svr    states behind the row
  *
  * An update that answers B must leave the record as it was.
@@ -111,6 +112,17 @@ static inline void script_check(const char *what, size_t row, const uint32_t iss
 		              row, what);
 }
 
+/* What is asked between the two updates. Payload that is resent is always found to be. */
+static inline void script_ask(const struct mos_flow *f, int to, const struct mos_tcp_seg *seg,
+                              const struct row *r, size_t row)
+{
+	bool resent = strchr(r->rcvd, 'R') != NULL && r->len > 0 && !(seg->flags & MOS_TCP_SYN);
+
+	ck_assert_msg(mos_tcp_resent(f, to, seg) == resent, "row %zu: resent?", row);
+	ck_assert_msg(mos_tcp_beyond_window(f, to, seg) == (strchr(r->rcvd, 'W') != NULL),
+	              "row %zu: beyond the window?", row);
+}
+
 static inline void script_expect(const struct row *r, size_t row, const uint32_t iss[2],
                                  const struct mos_flow *f)
 {
@@ -152,6 +164,7 @@ static inline void script_segment(struct mos_flow *f, const struct row *r, size_
 	}
 	was = *f;
 	script_check("sent", row, iss, script_bits(r->sent), mos_tcp_sent(f, from, &seg), &was, f);
+	script_ask(f, !from, &seg, r, row);
 	was = *f;
 	script_check("received", row, iss, script_bits(r->rcvd), mos_tcp_received(f, !from, &seg),
 	             &was, f);

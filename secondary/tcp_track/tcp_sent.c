@@ -13,14 +13,21 @@ static bool fin_taken(const struct mos_half *from, const struct mos_half *to)
 	       mos_seq_gt(to->rcv_nxt, from->fin_seq);
 }
 
-/* The window of a SYN is never scaled, any other's is when both SYNs offered it (RFC 7323 2.2). */
+/*
+ * The window of a SYN is never scaled, any other's is when both SYNs offered it (RFC 7323 2.2). It
+ * is known, not guessed, once it comes behind the SYN, and both SYNs were seen.
+ */
 static void note_window(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
 {
 	struct mos_half *h = &f->half[side];
-	bool scaled =
-		(h->flags & f->half[!side].flags & MOS_HALF_WSCALE) && !(seg->flags & MOS_TCP_SYN);
+	uint8_t either = h->flags | f->half[!side].flags, both = h->flags & f->half[!side].flags;
+	bool is_syn = seg->flags & MOS_TCP_SYN;
 
-	h->rcv_wnd = (uint32_t)seg->wnd << (scaled ? h->wscale : 0);
+	h->rcv_wnd = (uint32_t)seg->wnd << ((both & MOS_HALF_WSCALE) && !is_syn ? h->wscale : 0);
+	if (h->rcv_wnd > f->wnd_max[side])
+		f->wnd_max[side] = h->rcv_wnd;
+	if (!is_syn && !(either & MOS_HALF_GUESSED))
+		h->flags |= MOS_HALF_WND;
 }
 
 static void note_opts(struct mos_half *h, const struct mos_tcp_opts *o)

@@ -77,6 +77,7 @@ void mos_tcp_open(struct mos_flow *f)
 {
 	memset(f->half, 0, sizeof(f->half));
 	mos_tcp_ts_outdated(f);
+	memset(f->wnd_max, 0, sizeof(f->wnd_max));
 	mos_tcp_enter(f, MOS_CLI, MOS_TCPS_LISTEN);
 	mos_tcp_enter(f, MOS_SVR, MOS_TCPS_LISTEN);
 }
@@ -138,6 +139,20 @@ void mos_tcp_read_ts(struct mos_tcp_seg *seg, const uint8_t *opt, uint32_t len)
 void mos_tcp_ts_outdated(struct mos_flow *f)
 {
 	f->ts_lag[MOS_CLI] = f->ts_lag[MOS_SVR] = MOS_TS_LAG_UNKNOWN;
+}
+
+bool mos_tcp_hears(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	uint8_t opened = MOS_HALF_RCVD | MOS_HALF_ISS;
+
+	return !(seg->flags & (MOS_TCP_SYN | MOS_TCP_RST)) && f->state[side] > MOS_TCPS_LISTEN &&
+	       (f->half[side].flags & opened) == opened && mos_tcp_accepts_plain(f, side, seg);
+}
+
+void mos_tcp_missed(struct mos_flow *f)
+{
+	f->half[MOS_CLI].flags &= (uint8_t)~MOS_HALF_WND;
+	f->half[MOS_SVR].flags &= (uint8_t)~MOS_HALF_WND;
 }
 
 const char *mos_tcp_state_name(int state)

@@ -155,6 +155,42 @@ void mos_tcp_read_ts(struct mos_tcp_seg *seg, const uint8_t *opt, uint32_t len);
 /* No packet of the flow came for that long: no timestamp is refused before an end is heard. */
 void mos_tcp_ts_outdated(struct mos_flow *f);
 
+/* Would the half `side` act on the segment? Not of SYN and RST. Changes nothing. */
+bool mos_tcp_hears(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
+
+/*
+ * Asked between the two updates, of the half `side` that is about to receive the segment. Resent:
+ * some of its payload comes again; mos_tcp_received will answer MOS_TRACK_REXMIT.
+ */
+static inline bool mos_tcp_resent(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	return seg->payload_len > 0 && mos_seq_lt(seg->seq, f->half[side].rcv_nxt) &&
+	       mos_tcp_hears(f, side, seg);
+}
+
+/*
+ * Beyond the window: its payload ends behind what the receiver can take. Said only when the window
+ * is known: neither guessed nor from before the handshake was done, nor from before a time in which
+ * the monitor was away (mos_tcp_missed). The largest window of the half counts, from rcv_nxt: a
+ * sender may use an edge that an older ACK gave it (RFC 9293 3.8.6 forbids to take it back, and
+ * some do), or one from an ACK that came another way. One byte may be a window probe. Each such
+ * segment may also mean that the monitor misses packets: after one the window counts as unknown
+ * until the half is heard again, so that nobody is flooded.
+ */
+static inline bool mos_tcp_beyond_window(const struct mos_flow *f, int side,
+                                         const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *h = &f->half[side];
+
+	return seg->payload_len > 1 && (h->flags & MOS_HALF_WND) &&
+	       mos_seq_gt(seg->seq + seg->payload_len, h->rcv_nxt + f->wnd_max[side]) &&
+	       f->state[side] >= MOS_TCPS_ESTABLISHED && f->state[side] <= MOS_TCPS_FIN_WAIT_2 &&
+	       mos_tcp_hears(f, side, seg);
+}
+
+/* Packets of the flow may have passed unseen, since nobody held the shard. */
+void mos_tcp_missed(struct mos_flow *f);
+
 /* The name of a state ("ESTABLISHED"), "?" for a number out of range. */
 const char *mos_tcp_state_name(int state);
 

@@ -120,6 +120,8 @@ static void monitor(struct model *m, const struct frame *f)
 		m->lost_track |= !(m->flow.half[side].flags & MOS_HALF_FIN);
 	if (m->blind_to != 0 && (seg.flags & MOS_TCP_RST))
 		m->lost_track |= !!(bits & MOS_TRACK_BOGUS);
+	/* Both ends keep to the windows they are offered, and nothing they do looks otherwise. */
+	ck_assert(!mos_tcp_beyond_window(&m->flow, !side, &seg));
 	mos_tcp_received(&m->flow, !side, &seg);
 	if (mos_tcp_finished(&m->flow, TIME_WAIT_KEPT))
 		m->tracked = false;

@@ -71,6 +71,7 @@ enum {
 	MOS_HALF_FIN = 1 << 1,    /* fin_seq is known: this half has sent a FIN */
 	MOS_HALF_WSCALE = 1 << 2, /* its SYN carried a window scale */
 	MOS_HALF_RCVD = 1 << 3,   /* irs and rcv_nxt are valid: it has received a SYN */
+	MOS_HALF_WND = 1 << 4,    /* its window is known, not guessed: secondary/tcp_track */
 	MOS_HALF_TS = 1 << 5,     /* its SYN carried a timestamp */
 };
 
@@ -126,7 +127,7 @@ struct mos_flow {
 	uint64_t bytes[2];   /* S IP bytes sent by client, by server */
 	uint8_t mac[2][6];   /* S link address of each side, as in the first SYN */
 	uint16_t ts_lag[2];  /* S how far behind ts_recent of each side its peer's TS.Recent is */
-	uint8_t pad[8];
+	uint32_t wnd_max[2]; /* S largest window of each half so far, bytes */
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");

@@ -56,6 +56,7 @@ uint64_t mos_layout_hash(void)
 		offsetof(struct mos_flow, packets),
 		offsetof(struct mos_flow, mac),
 		offsetof(struct mos_flow, ts_lag),
+		offsetof(struct mos_flow, wnd_max),
 		sizeof(struct mos_flow_key),
 		sizeof(struct mos_half),
 		offsetof(struct mos_half, flags),

@@ -250,8 +250,12 @@ static unsigned update_sent(struct bench *b, int from, const struct mos_tcp_seg 
 static unsigned update_received(struct bench *b, int to, const struct mos_tcp_seg *seg)
 {
 	struct mos_flow was = b->flow;
+	bool resent = mos_tcp_resent(&was, to, seg), beyond = mos_tcp_beyond_window(&was, to, seg);
 	unsigned bits = mos_tcp_received(&b->flow, to, seg);
 
+	CHECK(!resent || (bits & MOS_TRACK_REXMIT));
+	CHECK(!beyond || !(bits & MOS_TRACK_BOGUS));
+	CHECK(!beyond || !mos_tcp_beyond_window(&b->flow, to, seg)); /* once */
 	check_update(&was, &b->flow, to, bits);
 	return bits;
 }
