@@ -18,35 +18,47 @@ static void end_half(struct mos_ctx *c, uint32_t flow, int side)
 	mos_event_flow(c, flow, side, MOS_CLI, MOS_HOOK_SND, bits);
 }
 
+/* Free the record and all that this process keeps about it. */
+static void remove_flow(struct mos_ctx *c, uint32_t flow)
+{
+	mos_sockets_detach_flow(&c->sockets, flow);
+	c->flow_flags[flow] = 0;
+	if (mos_restore_pending(c, flow))
+		c->to_restore[flow] = 0;
+	mos_flow_timer_cancel(&c->flow_timer, flow);
+	mos_flow_table_remove(&c->flows, flow);
+}
+
 void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first)
 {
 	struct mos_cur_pkt cur = c->cur;
 
-	if (mos_restore_pending(c, flow)) /* START comes before END, also for an adopted flow */
-		mos_restore_flow(c, flow);
+	/* START comes before END, also for an adopted flow */
+	if (mos_restore_pending(c, flow) && !mos_restore_flow(c, flow))
+		return;
 	c->cur.mbuf = NULL;
 	end_half(c, flow, first);
 	end_half(c, flow, !first);
 	c->cur = cur;
-	mos_flow_forget(c, flow);
+	remove_flow(c, flow);
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_ENDED, 1);
 }
 
 void mos_flow_forget(struct mos_ctx *c, uint32_t flow)
 {
-	mos_sockets_detach_flow(&c->sockets, flow);
-	c->flow_flags[flow] = 0;
-	mos_flow_timer_cancel(&c->flow_timer, flow);
-	mos_flow_table_remove(&c->flows, flow);
-	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_ENDED, 1);
+	remove_flow(c, flow);
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_FORGOTTEN, 1);
 }
 
-void mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow)
+bool mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow)
 {
 	if (mos_likely(!(c->flow_flags[flow] & MOS_FF_STOPPED)))
-		return;
+		return false;
 	c->flow_flags[flow] &= (uint8_t)~MOS_FF_STOPPED;
-	if (mos_sockets_unwatched(&c->sockets, flow))
-		mos_flow_forget(c, flow);
+	if (!mos_sockets_unwatched(&c->sockets, flow))
+		return false;
+	mos_flow_forget(c, flow);
+	return true;
 }
 
 static bool in_time_wait(const struct mos_flow *f)

@@ -2,9 +2,10 @@
  * What happens to a packet in a worker (specification section 4.1).
  *
  *   pipeline.c    stack clock -> raw sockets -> TCP?
- *   segment.c     checksum, flow lookup, creation -> sender half -> SND hook -> receiver half
- *                   -> RCV hook -> end of the flow
- *   flow_end.c    flows that end: by a packet, by the clock
+ *   segment.c     checksum -> its flow -> sender half -> SND hook -> receiver half -> RCV hook
+ *                   -> end of the flow
+ *   segment_find.c  flow lookup and creation; a segment without one is an orphan
+ *   flow_end.c    flows that end, by a packet or by the clock, or are forgotten
  *   restore.c     flows of a predecessor: CONN_START once more
  *
  * A burst goes through in stages, so that the memory of one packet arrives while another is worked
@@ -25,22 +26,27 @@ void mos_pipeline_burst(struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_
 /* One TCP segment of meta->pkt_class MOS_PKT_TCP: everything from flow lookup on. */
 void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta);
 
-/*
- * End a flow: for each half, beginning with `first`, TCP_STATE_CHANGE and CONN_END at RCV, then at
- * SND; then the record is free. No packet is current meanwhile. `first` is the receiver of the
- * packet that ended it; by the clock, the half that waited in TIME_WAIT, else the client's
- * (specification section 4.2).
- */
-void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
-
-/* The record is free, without any event. */
-void mos_flow_forget(struct mos_ctx *c, uint32_t flow);
-
-/* After the callbacks of a flow: forget it when they have stopped it (MOS_STOP_MON) for all. */
-void mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow);
+/* ---- flows that come and go ---- */
 
 /* Attach a new flow to the passive sockets of ids (bit per id). Returns to how many. */
 unsigned mos_flow_attach(struct mos_ctx *c, uint32_t flow, uint64_t ids);
+
+/*
+ * End a flow: for each half, beginning with `first`, TCP_STATE_CHANGE
+ * and CONN_END at RCV, then at SND; then the record is free. `first` is the receiver of the
+ * packet that ended it; by the clock, the half that waited in TIME_WAIT, else the client's
+ * (specification section 4.2). No packet is current meanwhile.
+ */
+void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
+
+/* Free the record without any event: nobody watches the flow. Not while its packet is worked on. */
+void mos_flow_forget(struct mos_ctx *c, uint32_t flow);
+
+/*
+ * When the work on a flow is done: forget it if its callbacks have stopped it (MOS_STOP_MON) for all
+ * sockets and sides. Returns whether it is gone.
+ */
+bool mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow);
 
 /*
  * End a flow whose time is over by the stack clock. Returns whether it was. Also asked for each
@@ -56,12 +62,15 @@ uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f)
 
 /*
  * Adoption. begin: arm timers of all records found, mark them to be restored; 0 or -ENOMEM. step:
- * replay CONN_START for some of them, called once per round. flow: for this one now, before its
- * packet is looked at.
+ * restore some of them, called once per round. flow: this one now, before its packet is looked at.
+ *
+ * A flow is attached to the passive sockets whose syn filter accepts a SYN made up from its record,
+ * and CONN_START is replayed; one that none accepts is forgotten. mos_restore_flow returns whether
+ * the flow is still there.
  */
 int mos_restore_begin(struct mos_ctx *c);
 void mos_restore_step(struct mos_ctx *c);
-void mos_restore_flow(struct mos_ctx *c, uint32_t flow);
+bool mos_restore_flow(struct mos_ctx *c, uint32_t flow);
 
 /* The flow was adopted, and CONN_START has not been replayed for it yet. */
 static inline bool mos_restore_pending(const struct mos_ctx *c, uint32_t flow)

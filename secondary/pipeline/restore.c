@@ -20,8 +20,11 @@ int mos_restore_begin(struct mos_ctx *c)
 		return -ENOMEM;
 	for (uint32_t i = mos_flow_table_next(&c->flows, 0); i != MOS_FLOW_NONE;
 	     i = mos_flow_table_next(&c->flows, i + 1)) {
-		const struct mos_flow *f = mos_flow_at(&c->flows, i);
+		struct mos_flow *f = mos_flow_at(&c->flows, i);
 
+		mos_flow_write_begin(f);
+		mos_tcp_missed(f); /* packets may have passed unmonitored */
+		mos_flow_write_end(f);
 		c->to_restore[i] = 1;
 		mos_flow_timer_arm(&c->flow_timer, i, mos_flow_deadline_ms(c, f));
 		adopted++;
@@ -31,19 +34,24 @@ int mos_restore_begin(struct mos_ctx *c)
 	return 0;
 }
 
-void mos_restore_flow(struct mos_ctx *c, uint32_t flow)
+bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 {
+	const struct mos_flow *f = mos_flow_at(&c->flows, flow);
 	struct mos_cur_pkt cur = c->cur;
 
 	c->to_restore[flow] = 0;
 	/* Without sockets, no callback ever sees the flow again: not even its start or its end. */
-	if (mos_unlikely(mos_flow_at(&c->flows, flow)->strikes >= MOS_STRIKES_MAX))
-		return;
-	mos_flow_attach(c, flow, mos_event_accepting_flow(c, mos_flow_at(&c->flows, flow)));
+	if (mos_unlikely(f->strikes >= MOS_STRIKES_MAX))
+		return true;
+	if (mos_flow_attach(c, flow, mos_event_accepting_flow(c, f)) == 0) {
+		mos_flow_forget(c, flow); /* this program does not want it */
+		return false;
+	}
 	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
 	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
 	mos_event_flow(c, flow, MOS_SVR, MOS_CLI, MOS_HOOK_RCV, MOS_ON_CONN_START);
 	c->cur = cur;
+	return !mos_flow_forget_if_stopped(c, flow);
 }
 
 void mos_restore_step(struct mos_ctx *c)
@@ -68,7 +76,6 @@ void mos_restore_step(struct mos_ctx *c)
 		mos_ledger_flow(ledger, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
 		mos_restore_flow(c, flow);
-		mos_flow_forget_if_stopped(c, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
 		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */
 	}

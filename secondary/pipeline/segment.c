@@ -1,29 +1,13 @@
-#include "secondary/pipeline/pipeline.h"
+#include "secondary/pipeline/segment_priv.h"
 
 #include <string.h>
 
-#include <rte_ether.h>
 #include <rte_ip.h>
-#include <rte_mbuf.h>
-#include <rte_tcp.h>
 
 #include "secondary/event/event.h"
 #include "shared/packet/checksum.h"
 
-/* A segment and where it stands in the tables. */
-struct work {
-	struct rte_mbuf *m;
-	struct mos_pkt_meta *meta;
-	const struct rte_tcp_hdr *tcp;
-	struct mos_flow_key key; /* as in this packet */
-	struct mos_tcp_seg seg;
-	struct mos_tcp_opts opts;
-	uint32_t ip_len; /* bytes of the IP packet */
-	uint32_t flow;
-	int from; /* side that sent it */
-};
-
-static void read_key4(struct work *w, const struct rte_ipv4_hdr *ip)
+static void read_key4(struct mos_work *w, const struct rte_ipv4_hdr *ip)
 {
 	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -33,14 +17,14 @@ static void read_key4(struct work *w, const struct rte_ipv4_hdr *ip)
 	memcpy(w->key.dst + 12, &ip->dst_addr, 4);
 }
 
-static void read_key6(struct work *w, const struct rte_ipv6_hdr *ip)
+static void read_key6(struct mos_work *w, const struct rte_ipv6_hdr *ip)
 {
 	memcpy(w->key.src, ip->src_addr, 16);
 	memcpy(w->key.dst, ip->dst_addr, 16);
 }
 
 /* Read headers at the offsets that the primary checked. They lie at any address: packed structs. */
-static void read_segment(struct work *w)
+static void read_segment(struct mos_work *w)
 {
 	const struct mos_pkt_meta *meta = w->meta;
 	const void *ip = rte_pktmbuf_mtod_offset(w->m, const void *, meta->l3_off);
@@ -71,7 +55,7 @@ static void read_segment(struct work *w)
 	}
 }
 
-static bool checksum_ok(const struct mos_ctx *c, const struct work *w)
+static bool checksum_ok(const struct mos_ctx *c, const struct mos_work *w)
 {
 	uint32_t tcp_len =
 		(uint32_t)(w->meta->payload_off - w->meta->l4_off) + w->meta->payload_len;
@@ -87,63 +71,13 @@ static bool checksum_ok(const struct mos_ctx *c, const struct work *w)
 	                       w->meta->ip_version, w->tcp, tcp_len);
 }
 
-/* A first SYN: make the record and attach it to the passive sockets. False when it was refused. */
-static bool create_flow(struct mos_ctx *c, struct work *w)
-{
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(w->m, const struct rte_ether_hdr *);
-	struct mos_flow *f;
-	uint64_t ids;
-
-	if ((w->seg.flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) != MOS_TCP_SYN)
-		return false;
-	ids = mos_event_accepting(c);
-	if (ids == 0)
-		return false;
-	w->flow = mos_flow_table_insert(&c->flows, &w->key, w->meta->hash);
-	if (w->flow == MOS_FLOW_NONE) {
-		mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOW_TABLE_FULL, 1);
-		return false;
-	}
-	w->from = MOS_CLI;
-	f = mos_flow_at(&c->flows, w->flow);
-	mos_flow_write_begin(f);
-	mos_tcp_open(f);
-	f->start_ms = c->now_ms;
-	f->last_seen_ms = c->now_ms;
-	f->in_port[MOS_CLI] = w->meta->in_port;
-	f->in_port[MOS_SVR] = w->meta->out_port;
-	memcpy(f->mac[MOS_CLI], &eth->src_addr, sizeof(f->mac[0]));
-	memcpy(f->mac[MOS_SVR], &eth->dst_addr, sizeof(f->mac[0]));
-	mos_flow_write_end(f);
-	mos_flow_attach(c, w->flow, ids);
-	mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
-	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_CREATED, 1);
-	return true;
-}
-
-/* Find the flow of the segment, or make one. False: it belongs to none. */
-static bool find_flow(struct mos_ctx *c, struct work *w)
-{
-	w->flow = mos_flow_table_lookup(&c->flows, &w->key, w->meta->hash, &w->from);
-	if (w->flow != MOS_FLOW_NONE && !mos_flow_end_if_over(c, w->flow)) {
-		const struct mos_flow *f = mos_flow_at(&c->flows, w->flow);
-
-		if (mos_likely(!(w->seg.flags & MOS_TCP_SYN)) ||
-		    !mos_tcp_syn_is_new(f, w->from, &w->seg))
-			return true;
-		mos_ledger_flow(&c->shard->ledger, w->flow);
-		mos_flow_end(c, w->flow, !w->from); /* a new connection on the same tuple */
-	}
-	return create_flow(c, w);
-}
-
 static uint32_t event_bits(unsigned track)
 {
 	return MOS_ON_PKT_IN | (track & MOS_TRACK_START ? MOS_ON_CONN_START : 0) |
 	       (track & MOS_TRACK_STATE ? MOS_ON_TCP_STATE_CHANGE : 0);
 }
 
-static void sender_side(struct mos_ctx *c, struct work *w, struct mos_flow *f)
+static void sender_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
 {
 	unsigned track;
 
@@ -160,7 +94,7 @@ static void sender_side(struct mos_ctx *c, struct work *w, struct mos_flow *f)
 	mos_event_flow(c, w->flow, w->from, w->from, MOS_HOOK_SND, event_bits(track));
 }
 
-static void receiver_side(struct mos_ctx *c, struct work *w, struct mos_flow *f)
+static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
 {
 	unsigned track;
 
@@ -182,7 +116,7 @@ static void survive(struct mos_flow *f)
 }
 
 /* After the packet: end the flow, or look at it sooner if it entered TIME_WAIT. */
-static void after_segment(struct mos_ctx *c, struct work *w, struct mos_flow *f,
+static void after_segment(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f,
                           const uint8_t state_before[2])
 {
 	if (mos_likely(f->state[0] == state_before[0] && f->state[1] == state_before[1]))
@@ -200,7 +134,7 @@ static void after_segment(struct mos_ctx *c, struct work *w, struct mos_flow *f,
 void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta)
 {
 	struct mos_counters *ctr = &c->shard->counters;
-	struct work w = {.m = m, .meta = meta};
+	struct mos_work w = {.m = m, .meta = meta};
 	uint8_t before[2];
 	struct mos_flow *f;
 
@@ -213,7 +147,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		mos_counter_add(ctr, MOS_CTR_W_TCP_CHECKSUM, 1);
 		return;
 	}
-	if (!find_flow(c, &w)) {
+	if (!mos_segment_find(c, &w)) {
 		mos_counter_add(ctr, MOS_CTR_W_ORPHANS, 1);
 		mos_event_orphan(c);
 		return;
@@ -223,10 +157,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		mos_counter_add(ctr, MOS_CTR_W_PASSED_SUSPECT, 1);
 		return;
 	}
-	mos_ledger_flow(&c->shard->ledger, w.flow);
 	mos_counter_add(ctr, MOS_CTR_W_TCP, 1);
-	if (mos_restore_pending(c, w.flow))
-		mos_restore_flow(c, w.flow);
 	memcpy(before, f->state, 2);
 	if (mos_tcp_uses_ts(f))
 		mos_tcp_read_ts(&w.seg, (const uint8_t *)(w.tcp + 1),
@@ -238,6 +169,6 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	receiver_side(c, &w, f);
 	if (mos_unlikely(f->strikes != 0))
 		survive(f);
-	after_segment(c, &w, f, before);
-	mos_flow_forget_if_stopped(c, w.flow); /* a flow that has ended has no flags */
+	if (!mos_flow_forget_if_stopped(c, w.flow))
+		after_segment(c, &w, f, before);
 }

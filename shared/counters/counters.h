@@ -64,6 +64,7 @@
 	X(W_PASSED_SUSPECT, "segments of flows on which workers died too often: no events") \
 	X(W_FLOWS_CREATED, "flows created")                                                 \
 	X(W_FLOWS_ENDED, "flows ended")                                                     \
+	X(W_FLOWS_FORGOTTEN, "flows nobody watches any more")                               \
 	X(W_FLOWS_ADOPTED, "flows taken over from a predecessor")                           \
 	X(W_FLOWS_MENDED, "torn flow records mended at adoption")                           \
 	X(W_FLOW_TABLE_FULL, "flows not created: table full")                               \
