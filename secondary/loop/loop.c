@@ -91,6 +91,7 @@ static uint32_t work_burst(struct mos_ctx *c)
 		return 0;
 	mos_ledger_begin(&s->ledger, n, s->rx->cons.tail, s->tx->prod.tail);
 	mos_pipeline_burst(c, pkts, n);
+	mos_new_data_raise(c);
 	if (!hand_over(c, pkts, n))
 		return 0; /* the burst stays in hand; the primary that could take it is gone */
 	rte_ring_dequeue_zc_finish(s->rx, n);

@@ -1,7 +1,7 @@
 /*
  * The poll loop of one context: bursts from the rx ring, timers, expiry, adoption, back-off.
  *
- *   round:  clock -> take a burst (rx cons.head) -> ledger begin -> pipeline
+ *   round:  clock -> take a burst (rx cons.head) -> ledger begin -> pipeline -> new data
  *           -> tx ring in one bulk -> give the burst back (rx cons.tail) -> ledger end
  *           -> timers, expiry, some adopted flows, closed sockets -> heartbeat
  *

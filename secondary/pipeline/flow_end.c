@@ -37,6 +37,7 @@ void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first)
 	if (mos_restore_pending(c, flow) && !mos_restore_flow(c, flow))
 		return;
 	c->cur.mbuf = NULL;
+	mos_new_data_of_flow(c, flow, first);
 	end_half(c, flow, first);
 	end_half(c, flow, !first);
 	c->cur = cur;

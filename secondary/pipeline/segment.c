@@ -74,7 +74,8 @@ static bool checksum_ok(const struct mos_ctx *c, const struct mos_work *w)
 static uint32_t event_bits(unsigned track)
 {
 	return MOS_ON_PKT_IN | (track & MOS_TRACK_START ? MOS_ON_CONN_START : 0) |
-	       (track & MOS_TRACK_STATE ? MOS_ON_TCP_STATE_CHANGE : 0);
+	       (track & MOS_TRACK_STATE ? MOS_ON_TCP_STATE_CHANGE : 0) |
+	       (track & MOS_TRACK_REXMIT ? MOS_ON_REXMIT : 0);
 }
 
 static void sender_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
@@ -94,14 +95,37 @@ static void sender_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *
 	mos_event_flow(c, w->flow, w->from, w->from, MOS_HOOK_SND, event_bits(track));
 }
 
+/* The payload ends where the receiver cannot take it. */
+static void beyond_window(struct mos_ctx *c, const struct mos_work *w)
+{
+	int to = !w->from;
+
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_BEYOND_WINDOW, 1);
+	if (!(c->flow_flags[w->flow] & MOS_FF_UNBUFFERED << to))
+		mos_event_flow(c, w->flow, to, w->from, MOS_HOOK_NULL, MOS_ON_ERROR);
+}
+
+/* Data that comes again, and what does not fit, are told before the receiver's half changes. */
 static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
 {
+	bool resent = mos_tcp_resent(f, !w->from, &w->seg);
 	unsigned track;
+
+	if (mos_unlikely(resent))
+		mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, MOS_ON_REXMIT);
+	if (mos_unlikely(mos_tcp_beyond_window(f, !w->from, &w->seg)))
+		beyond_window(c, w);
 
 	mos_flow_write_begin(f);
 	track = mos_tcp_received(f, !w->from, &w->seg);
 	mos_flow_write_end(f);
+	if (mos_unlikely(track & MOS_TRACK_REXMIT))
+		mos_counter_add(&c->shard->counters, MOS_CTR_W_REXMIT, 1);
+	if (resent)
+		track &= ~(unsigned)MOS_TRACK_REXMIT; /* once per packet */
 	mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, event_bits(track));
+	if ((track & MOS_TRACK_DATA) && mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA))
+		mos_new_data_note(c, w->flow, !w->from);
 }
 
 /* The worker has come through another packet of a flow on which one died. */

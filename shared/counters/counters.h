@@ -60,6 +60,8 @@
 	X(W_OTHER_IP, "IP packets that are no whole TCP segment")                           \
 	X(W_TCP_CHECKSUM, "TCP segments with a wrong checksum: forwarded, no events")       \
 	X(W_TCP_BOGUS, "segments their receiver would refuse (RST, handshake ACK, old)")    \
+	X(W_REXMIT, "segments sent again: data, SYN or FIN")                                \
+	X(W_BEYOND_WINDOW, "segments beyond what their receiver can take")                  \
 	X(W_IPV6_IGNORED, "TCP over IPv6 while ipv6 = 0: forwarded, raw sockets only")      \
 	X(W_PASSED_SUSPECT, "segments of flows on which workers died too often: no events") \
 	X(W_FLOWS_CREATED, "flows created")                                                 \
