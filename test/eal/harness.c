@@ -241,7 +241,7 @@ static void on(mctx_t mctx, int sock, int side, event_t event, const char *hook,
 
 	if (hs.act != NULL)
 		hs.act(sock, side, event, hook_point);
-	if (hook_point != MOS_NULL)
+	if (sock >= MOS_MON_ID_MAX)
 		snprintf(states, sizeof(states), "%s/%s",
 		         mos_tcp_state_name(state_of(mctx, sock, MOS_TCP_STATE_CLI)),
 		         mos_tcp_state_name(state_of(mctx, sock, MOS_TCP_STATE_SVR)));
@@ -264,20 +264,35 @@ void hs_on_null(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *ar
 	on(mctx, sock, side, event, "NULL", MOS_NULL);
 }
 
+static void hs_register(int sock, event_t event, int hook, callback_t cb)
+{
+	ck_assert_int_eq(mtcp_register_callback(hs_mctx(), sock, event, hook, cb), 0);
+}
+
 int hs_passive(void)
 {
 	static const event_t events[] = {MOS_ON_PKT_IN, MOS_ON_CONN_START, MOS_ON_TCP_STATE_CHANGE,
 	                                 MOS_ON_CONN_END};
-	mctx_t mctx = hs_mctx();
-	int sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+	int sock = mtcp_socket(hs_mctx(), AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 
 	ck_assert_int_ge(sock, 0);
 	for (unsigned i = 0; i < RTE_DIM(events); i++) {
-		ck_assert_int_eq(
-			mtcp_register_callback(mctx, sock, events[i], MOS_HK_SND, hs_on_snd), 0);
-		ck_assert_int_eq(
-			mtcp_register_callback(mctx, sock, events[i], MOS_HK_RCV, hs_on_rcv), 0);
+		hs_register(sock, events[i], MOS_HK_SND, hs_on_snd);
+		hs_register(sock, events[i], MOS_HK_RCV, hs_on_rcv);
 	}
+	return sock;
+}
+
+int hs_passive_all(void)
+{
+	static const event_t at_null[] = {MOS_ON_PKT_IN, MOS_ON_CONN_NEW_DATA, MOS_ON_ERROR,
+	                                  MOS_ON_ORPHAN};
+	int sock = hs_passive();
+
+	hs_register(sock, MOS_ON_REXMIT, MOS_HK_SND, hs_on_snd);
+	hs_register(sock, MOS_ON_REXMIT, MOS_HK_RCV, hs_on_rcv);
+	for (unsigned i = 0; i < RTE_DIM(at_null); i++)
+		hs_register(sock, at_null[i], MOS_NULL, hs_on_null);
 	return sock;
 }
 
@@ -375,7 +390,8 @@ struct rte_mbuf *hs_send(const struct hs_pkt *p)
 	put32(tcp + 4, p->seq);
 	put32(tcp + 8, p->ack);
 	tcp[13] = p->flags;
-	tcp[14] = 0xff; /* window */
+	tcp[14] = (uint8_t)((p->wnd ? p->wnd : HS_WND) >> 8);
+	tcp[15] = (uint8_t)(p->wnd ? p->wnd : HS_WND);
 	tf_finish(&f);
 	put_tcp_sum(&f, p->ip6);
 	if (p->bad_sum)

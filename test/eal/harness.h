@@ -12,7 +12,7 @@
  *
  *   SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]
  *
- * with the states of client and server as the callback reads them. With hs.show_sock the number of
+ * with the states of client and server as the callback reads them, if it is about a flow. With hs.show_sock the number of
  * the passive socket, or the id of a raw one, stands in front.
  */
 #ifndef MOS_TEST_HARNESS_H
@@ -28,6 +28,7 @@
 #include "secondary/loop/loop.h"
 #include "secondary/pipeline/pipeline.h"
 
+#define HS_WND      0xff00                        /* what packets advertise */
 #define HS_START_NS (UINT64_C(1000) * 1000000000) /* the stack clock at hs_open */
 
 /* What differs from the usual: zero means flows 64, ring 256, no TIME_WAIT, timeout 30 s. */
@@ -49,6 +50,7 @@ struct hs_pkt {
 	uint32_t payload; /* bytes */
 	uint32_t flow;    /* number of the client */
 	uint16_t vlan;
+	uint16_t wnd; /* 0 = HS_WND */
 	bool ip6;
 	bool bad_sum; /* of TCP */
 };
@@ -91,9 +93,11 @@ void hs_attach(unsigned i);
  */
 struct mos_ledger_verdict hs_bury(void);
 
-/* A passive socket with every built event registered at SND and RCV, and a raw one at NULL. */
+/* A passive socket with the events of packets and states at SND and RCV, and a raw one at NULL. */
 int hs_passive(void);
 int hs_raw(void);
+/* A passive socket with every event registered at every hook. */
+int hs_passive_all(void);
 /* The callbacks these two register. */
 void hs_on_snd(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);
 void hs_on_rcv(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg);

@@ -11,6 +11,9 @@ int main(void)
 
 	hs_eal();
 	suite_add_tcase(s, order_case());
+	suite_add_tcase(s, rows_case());
+	suite_add_tcase(s, new_data_case());
+	suite_add_tcase(s, flows_case());
 	suite_add_tcase(s, packet_case());
 	suite_add_tcase(s, api_case());
 	suite_add_tcase(s, ask_case());
@@ -21,6 +24,7 @@ int main(void)
 	suite_add_tcase(s, stop_case());
 	suite_add_tcase(s, loop_case());
 	suite_add_tcase(s, adopt_case());
+	suite_add_tcase(s, model_case());
 	srunner_set_fork_status(sr, CK_NOFORK);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -294,7 +294,7 @@ static bool live_and_die(int n)
 	bool died;
 
 	hs_open(NULL);
-	hs_passive();
+	hs_passive_all();
 	for (unsigned i = 0; i < RTE_DIM(short_life); i++)
 		hs_send(&short_life[i]);
 	died = round_of_death(n);
@@ -302,6 +302,7 @@ static bool live_and_die(int n)
 		struct mos_ledger_verdict v = hs_bury();
 
 		ck_assert(v.suspect);
+		ck_assert_uint_ne(v.flow, MOS_FLOW_NONE);
 		ck_assert_uint_eq(rte_ring_count(hs.shard->rx), RTE_DIM(short_life) - v.done - 1);
 		succeed();
 		hs_round();
@@ -320,6 +321,47 @@ START_TEST(death_in_any_callback_loses_no_packet)
 		n++;
 	ck_assert_int_gt(n, 30);
 	hs_open(NULL); /* for the fixture that closes it */
+}
+END_TEST
+
+/* All packets of the burst are finished: none is suspect, but the flow is. */
+START_TEST(death_in_new_data_names_the_flow)
+{
+	struct hs_pkt other = DATA(1001, 5001, 5);
+	struct mos_ledger_verdict v;
+
+	hs_open(NULL);
+	hs_passive_all();
+	hs_handshake(0);
+	hs_handshake(1);
+	other.flow = 1;
+	hs_send(&data);
+	hs_send(&other);
+	ck_assert(round_of_death(5)); /* after SND and RCV of both, NEW_DATA of one */
+	v = hs_bury();
+	ck_assert_uint_eq(v.done, 2);
+	ck_assert(!v.suspect && !v.sent);
+	ck_assert_uint_eq(v.stage, MOS_STAGE_AFTER);
+	ck_assert_uint_eq(v.flow, 1);
+	ck_assert(rte_ring_empty(hs.shard->rx));
+	succeed();
+	hs_round();
+	ck_assert_uint_eq(hs.c->flows.count, 2);
+}
+END_TEST
+
+START_TEST(death_in_an_orphan_names_no_flow)
+{
+	struct mos_ledger_verdict v;
+
+	hs_open(NULL);
+	hs_passive_all();
+	hs_send(&data);
+	ck_assert(round_of_death(0));
+	v = hs_bury();
+	ck_assert_uint_eq(v.stage, MOS_STAGE_LOOKUP);
+	ck_assert_uint_eq(v.flow, MOS_FLOW_NONE);
+	ck_assert(v.suspect);
 }
 END_TEST
 
@@ -359,6 +401,8 @@ TCase *adopt_case(void)
 	tcase_add_test(tc, death_while_flows_expire_names_the_flow);
 	tcase_add_test(tc, flow_on_which_workers_died_is_not_told_again);
 	tcase_add_test(tc, death_in_any_callback_loses_no_packet);
+	tcase_add_test(tc, death_in_new_data_names_the_flow);
+	tcase_add_test(tc, death_in_an_orphan_names_no_flow);
 	tcase_add_test(tc, worker_after_worker_may_die_on_the_same_packets);
 	return tc;
 }

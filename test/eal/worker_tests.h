@@ -36,6 +36,9 @@
 
 /* One for each test_worker_*.c. */
 TCase *order_case(void);
+TCase *rows_case(void);
+TCase *new_data_case(void);
+TCase *flows_case(void);
 TCase *packet_case(void);
 TCase *api_case(void);
 TCase *ask_case(void);
@@ -46,5 +49,6 @@ TCase *filter_case(void);
 TCase *stop_case(void);
 TCase *loop_case(void);
 TCase *adopt_case(void);
+TCase *model_case(void);
 
 #endif
