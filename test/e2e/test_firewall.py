@@ -184,7 +184,7 @@ def test_rules_drop_and_pass_and_count(start_firewall, network, processes):
         assert number <= packets <= number + spare and size == packets * SYN_BYTES
     counters = system.primary.wait_counters(adds_up, "all packets are accounted for")
     assert counters["drop_by_app"] == dropped(counters) == firewall.totals()[0]
-    assert counters["w_flows_created"] == counters["w_flows_ended"] == sent  # none is kept
+    assert counters["w_flows_created"] == counters["w_flows_forgotten"] == sent
 
 
 def test_dropped_syn_is_dropped_and_counted_each_time_it_is_sent(start_firewall, network):

@@ -200,15 +200,16 @@ def pair(network):
         sock.close()
 
 
-def pass_on(sender, receiver, data):
-    """Send, and wait until all has arrived and the sender knows: what is sent next is another
-    packet, and nothing is sent again."""
+def pass_on(sender, receiver, data, is_known=True):
+    """Send, and wait until all has arrived: what is sent next is another packet. is_known: and the
+    sender knows, so that nothing is sent again."""
     sender.sendall(data)
     got = b""
     while len(got) < len(data):
         got += receiver.recv(1 << 16)
     assert got == data
-    wait_until(lambda: unacknowledged(sender) == 0, "the sender knows")
+    if is_known:
+        wait_until(lambda: unacknowledged(sender) == 0, "the sender knows")
 
 
 def unacknowledged(sock):
@@ -264,7 +265,8 @@ def test_successor_goes_on_with_the_connection(start_watch, pair):
     client, server = pair()
     for n in range(4):
         pass_on(client, server, b"GET /%d HTTP/1.1\r\n\r\n" % n)
-        pass_on(server, client, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        # Its acknowledgement may wait for the successor; then it is sent again.
+        pass_on(server, client, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", is_known=False)
         watch.wait(n + 1)
         for shard in (0, 1):
             system.worker[shard].kill()
