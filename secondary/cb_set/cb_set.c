@@ -212,22 +212,38 @@ static struct mos_cb_set *intern_change(struct mos_cb_sets *t, struct mos_cb_set
 	return set;
 }
 
+/* Where a change is remembered. Ids of events made together follow each other: they do not meet. */
+static struct mos_cb_change *place_of(struct mos_cb_sets *t, const struct mos_cb_set *old,
+                                      event_t event, enum mos_hook hook, callback_t cb)
+{
+	const struct {
+		const struct mos_cb_set *old;
+		callback_t cb;
+	} key = {old, cb};
+
+	return &t->change[(XXH64(&key, sizeof(key), hook) + event) % MOS_CB_CHANGES];
+}
+
 struct mos_cb_set *mos_cb_sets_change(struct mos_cb_sets *t, struct mos_cb_set *old, event_t event,
                                       enum mos_hook hook, callback_t cb)
 {
+	struct mos_cb_change *known = place_of(t, old, event, hook, cb);
 	struct mos_cb_set *set;
 
-	if (old->last.result != NULL && old->last.freed == t->freed && old->last.event == event &&
-	    old->last.hook == hook && old->last.cb == cb)
-		return mos_cb_set_ref(old->last.result);
+	if (known->old == old && known->freed == t->freed && known->event == event &&
+	    known->hook == hook && known->cb == cb)
+		return mos_cb_set_ref(known->result);
 	set = intern_change(t, old, event, hook, cb);
 	if (set == NULL)
 		return NULL;
-	old->last.event = event;
-	old->last.hook = hook;
-	old->last.cb = cb;
-	old->last.freed = t->freed;
-	old->last.result = set;
+	*known = (struct mos_cb_change){
+		.old = old,
+		.event = event,
+		.cb = cb,
+		.result = set,
+		.freed = t->freed,
+		.hook = hook,
+	};
 	return mos_cb_set_ref(set);
 }
 

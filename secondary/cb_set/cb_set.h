@@ -35,14 +35,18 @@ struct mos_cb_set {
 	_Atomic uint32_t refs;   /* * */
 	uint64_t hash;           /* I of all the callbacks */
 	struct mos_cb_set *next; /* L in its bucket */
-	/* L the last change made to it, for the many flows that make the same one */
-	struct {
-		event_t event;
-		callback_t cb;
-		struct mos_cb_set *result; /* NULL: none yet */
-		enum mos_hook hook;
-		uint64_t freed; /* as in the table then: result is still there if it still is */
-	} last;
+};
+
+#define MOS_CB_CHANGES 256 /* remembered */
+
+/* A change that was made, for the many flows that make the same one. */
+struct mos_cb_change {
+	const struct mos_cb_set *old; /* NULL: none yet */
+	event_t event;
+	callback_t cb;
+	struct mos_cb_set *result;
+	uint64_t freed; /* as in the table then: both sets are still there if it still is */
+	enum mos_hook hook;
 };
 
 struct mos_cb_sets {
@@ -58,6 +62,7 @@ struct mos_cb_sets {
 	struct mos_cb_set *empty; /* I no callback at all; the table holds a reference */
 	/* Union of the masks of all sets, or more: another event need not even be looked for. */
 	_Atomic uint32_t wanted[MOS_HOOK_COUNT];
+	struct mos_cb_change change[MOS_CB_CHANGES]; /* L the latest in each place */
 };
 
 /* ---- before and after the stack thread ---- */

@@ -128,6 +128,26 @@ START_TEST(a_change_without_memory_changes_nothing)
 }
 END_TEST
 
+START_TEST(changes_that_were_made_before_need_no_memory)
+{
+	struct mos_cb_set *set[16];
+	event_t id[16];
+
+	ck_assert_int_eq(mos_cb_sets_init(&t), 0);
+	for (int i = 0; i < 16; i++) {
+		ck_assert_int_eq(mos_ude_alloc(MOS_ON_PKT_IN, &id[i]), 0);
+		set[i] = mos_cb_sets_change(&t, t.empty, id[i], MOS_HOOK_SND, cb_x);
+	}
+	for (int i = 0; i < 32; i++) {
+		fail_at = 0;
+		ck_assert_ptr_eq(mos_cb_sets_change(&t, t.empty, id[i % 16], MOS_HOOK_SND, cb_x),
+		                 set[i % 16]);
+	}
+	fail_at = -1;
+	mos_cb_sets_fini(&t);
+}
+END_TEST
+
 START_TEST(a_table_that_cannot_grow_still_works)
 {
 	struct mos_cb_set *set[300];
@@ -162,6 +182,7 @@ int main(void)
 	tcase_add_test(tc, a_definition_without_memory_defines_nothing);
 	tcase_add_test(tc, a_table_without_memory_is_not_made);
 	tcase_add_test(tc, a_change_without_memory_changes_nothing);
+	tcase_add_test(tc, changes_that_were_made_before_need_no_memory);
 	tcase_add_test(tc, a_table_that_cannot_grow_still_works);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_NORMAL);
