@@ -227,7 +227,7 @@ void mos_eal_primary_fini(void)
 	if (started_prefix[0] == '\0')
 		return;
 	mos_eal_locks_mend();
-	if (!mos_eal_heap_is_suspect())
+	if (mos_eal_interrupts_halt() == 0 && !mos_eal_heap_is_suspect())
 		rte_eal_cleanup();
 	mos_eal_primary_wipe_stale(started_prefix);
 	started_prefix[0] = '\0';

@@ -1,7 +1,8 @@
 /*
  * The primary's side of EAL: start, what it leaves on disk, and the locks that dead workers leave.
  *
- *   wipe_stale -> init -> locks_learn -> [worker attaches / dies: locks_mend, sweep]* -> fini
+ *   wipe_stale -> init -> locks_learn -> [worker attaches / dies: locks_mend, sweep]* ->
+ *   [interrupts_halt] -> fini
  *
  * EAL's shared state lives in hugepage files PREFIXmap_N on hugetlbfs and in files below
  * /var/run/dpdk/PREFIX/. Neither goes away with its processes; this module is who removes them.
@@ -85,9 +86,22 @@ void mos_eal_primary_sweep(const char *file_prefix);
 /* Primary, at the end. */
 
 /*
+ * Have EAL's interrupt thread handle nothing any more, from the return of this call to the end of
+ * the process. Some drivers, net_memif is one, leave handlers registered when their ports are
+ * closed, with all that these use in memory that is freed then and unmapped in the end. Somebody who
+ * connects to its socket, or one late look of the thread at its list, would be a SIGSEGV.
+ *
+ * From the thread that called init, more than once if need be. Nobody may wait for an interrupt
+ * afterwards, as net_iavf does when it is closed. 0, -ETIMEDOUT when a handler kept the thread for
+ * 10 s, or -errno; then it may still run, and handlers must find their memory in place.
+ */
+int mos_eal_interrupts_halt(void);
+
+/*
  * Stop EAL and leave nothing behind: no hugepage file, no runtime directory. From the thread that
  * called init, when ports are closed and no other thread uses DPDK memory: it is unmapped. Locks
- * of dead workers are mended first, or EAL would wait for them.
+ * of dead workers are mended first, or EAL would wait for them, and interrupts are halted. When
+ * they cannot be, memory stays mapped until the process ends.
  */
 void mos_eal_primary_fini(void);
 

@@ -10,6 +10,7 @@
 
 #include <rte_ethdev.h>
 
+#include "primary/eal/eal_primary.h"
 #include "primary/memory/memory.h"
 #include "primary/topology.h"
 #include "shared/platform.h"
@@ -205,11 +206,35 @@ static void stop_port(struct mos_ports *ports, struct mos_port *port)
 		ports->kept += port->held - given + MOS_PORT_DESC;
 }
 
-void mos_ports_stop(struct mos_ports *ports)
+/* Stop the ports whose drivers leave handlers of interrupts behind, or the others. */
+static void stop_ports(struct mos_ports *ports, bool leaves_handler)
+{
+	for (uint32_t i = 0; i < ports->count; i++) {
+		struct mos_port *port = &ports->port[i];
+
+		if (port->started && port->leaves_handler == leaves_handler)
+			stop_port(ports, port);
+	}
+}
+
+static bool has_started(const struct mos_ports *ports)
 {
 	for (uint32_t i = 0; i < ports->count; i++)
 		if (ports->port[i].started)
-			stop_port(ports, &ports->port[i]);
+			return true;
+	return false;
+}
+
+/*
+ * Some drivers need interrupts to close a port; those that leave handlers behind must see none from
+ * then on, and net_memif not even while it is stopped: it would disconnect twice at once. When
+ * interrupts cannot be halted such a port stays open: the process is about to end.
+ */
+void mos_ports_stop(struct mos_ports *ports)
+{
+	stop_ports(ports, false);
+	if (has_started(ports) && mos_eal_interrupts_halt() == 0)
+		stop_ports(ports, true);
 	if (ports->sock >= 0)
 		close(ports->sock);
 	ports->sock = -1;

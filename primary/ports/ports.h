@@ -53,14 +53,15 @@ struct mos_port {
 	char kernel_if[IF_NAMESIZE]; /* "" = none */
 	int kernel_index;            /* of it: another one of that name is not ours */
 	uint16_t dpdk_port;
-	uint16_t mtu;      /* bytes of IP packet */
-	bool any_length;   /* sends frames of any length (a file, a sink) */
-	bool chains;       /* sends packets that are spread over several mbufs */
-	bool link_unknown; /* what the driver says of the link may be wrong: taken for up */
-	bool reconnects;   /* a memif client: started again until it has its server */
-	bool running;      /* frames may be received and sent; not while it is started again */
-	uint32_t polls;    /* without link, since it was started */
-	uint32_t held;     /* mbufs it took from the pool when it was started */
+	uint16_t mtu;        /* bytes of IP packet */
+	bool any_length;     /* sends frames of any length (a file, a sink) */
+	bool chains;         /* sends packets that are spread over several mbufs */
+	bool link_unknown;   /* what the driver says of the link may be wrong: taken for up */
+	bool reconnects;     /* a memif client: started again until it has its server */
+	bool leaves_handler; /* its driver's handlers of interrupts outlive the port */
+	bool running;        /* frames may be received and sent; not while it is started again */
+	uint32_t polls;      /* without link, since it was started */
+	uint32_t held;       /* mbufs it took from the pool when it was started */
 };
 
 struct mos_ports {
@@ -92,7 +93,8 @@ void mos_ports_poll_links(struct mos_ports *ports, struct mos_root *root);
 
 /*
  * Stop all ports: none receives or sends any more; packets in their queues are freed. But some
- * drivers keep theirs (net_af_xdp: its fill and completion rings): see kept.
+ * drivers keep theirs (net_af_xdp: its fill and completion rings): see kept. Where one has a port
+ * that leaves a handler, interrupts are halted for good (mos_eal_interrupts_halt).
  */
 void mos_ports_stop(struct mos_ports *ports);
 

@@ -160,6 +160,7 @@ static void plan_memif(struct mos_port *port)
 	argument(port, "role", role, sizeof(role));
 	argument(port, "socket-abstract", abstract, sizeof(abstract));
 	argument(port, "socket", path, sizeof(path));
+	port->leaves_handler = true;
 	port->reconnects = strcmp(role, "server") != 0 && strcmp(role, "master") != 0;
 	if (port->reconnects || strcmp(abstract, "no") != 0 ||
 	    strlen(path) >= sizeof(addr.sun_path) || stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
