@@ -360,7 +360,8 @@ event_t mtcp_alloc_event(event_t parent);
  * however often it was raised; not if the filter then returns false. Stack thread. Section 5.1.
  * Returns 0, or -1.
  *   EACCES  bad context
- *   EPERM   outside the stack thread, or no event is running (timers)
+ *   EPERM   outside the stack thread, or no event is running (timers), or a built-in one whose
+ *           children have no callback
  *   EINVAL  child was not made by mtcp_alloc_event() directly below the event whose filter or
  *           callback is running
  *   ENOENT  the socket at hand has no callback for child, nor for what is below it

@@ -43,7 +43,6 @@ struct mos_cur_pkt {
 enum mos_flow_flag {
 	MOS_FF_NEW_DATA = 1 << 0,   /* of CLI: it is in mos_new_data */
 	MOS_FF_UNBUFFERED = 1 << 2, /* of CLI: no NEW_DATA, no ERROR (MOS_CLIBUF = 0) */
-	MOS_FF_STOPPED = 1 << 4,    /* some MOS_STOP_MON: look whether anybody still watches */
 };
 
 /* Halves that got in-order bytes in this round. A packet brings new bytes to one half at most. */
@@ -92,6 +91,7 @@ struct mos_ctx {
 	struct mos_sockets sockets;
 	struct mos_app_timers timers;
 	struct mos_dispatch *dispatch; /* under way, NULL = none: secondary/event */
+	uint32_t stopped_flow; /* in hand, with a MOS_STOP_MON: does anybody still watch it? */
 	struct mos_cur_pkt cur;
 	struct mos_new_data new_data; /* of this round: secondary/pipeline */
 	uint8_t *flow_flags;          /* by record: enum mos_flow_flag */

@@ -116,8 +116,9 @@ static int stop_monitoring(struct mos_ctx *c, const struct target *t, int side)
 	if (t->mon != NULL)
 		return EPERM;
 	t->entry->stopped |= (uint8_t)(side == MOS_SIDE_BOTH ? MOS_BOTH_SIDES : 1 << side);
-	c->flow_flags[t->flow] |= MOS_FF_STOPPED;
-	if (t->flow != c->shard->ledger.flow && mos_sockets_unwatched(&c->sockets, t->flow))
+	if (t->flow == c->shard->ledger.flow)
+		c->stopped_flow = t->flow;
+	else if (mos_sockets_unwatched(&c->sockets, t->flow))
 		mos_flow_forget(c, t->flow);
 	return 0;
 }

@@ -150,6 +150,7 @@ int mos_context_prepare(struct mos_ctx *c)
 		goto no_sockets;
 	c->scratch = malloc(MOS_SCRATCH_OFF + MOS_SCRATCH_BYTES);
 	c->flow_flags = calloc(c->flows.capacity, 1);
+	c->stopped_flow = MOS_FLOW_NONE;
 	err = c->scratch != NULL && c->flow_flags != NULL ? mos_restore_begin(c) : -ENOMEM;
 	if (err == 0)
 		return 0;

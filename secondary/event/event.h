@@ -43,9 +43,9 @@ void mos_event_orphan(struct mos_ctx *c);
 
 /*
  * The child, allocated below the event whose filter or callback is running, will run after it.
- * 0, -EPERM (no event is running), -EINVAL (not an allocated event, or not directly below that
- * one), -ENOENT (neither it nor anything below it has a callback in the set at hand), -ENOMEM
- * (dispatches are nested too deeply).
+ * 0, -EPERM (no event is running, or a built-in one with none below it), -EINVAL (not an allocated
+ * event, or not directly below that one), -ENOENT (neither it nor anything below it has a callback
+ * in the set at hand), -ENOMEM (dispatches are nested too deeply).
  */
 int mos_event_raise(struct mos_ctx *c, event_t child);
 

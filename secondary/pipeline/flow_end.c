@@ -23,6 +23,8 @@ static void remove_flow(struct mos_ctx *c, uint32_t flow)
 {
 	mos_sockets_detach_flow(&c->sockets, flow);
 	c->flow_flags[flow] = 0;
+	if (mos_unlikely(c->stopped_flow == flow))
+		c->stopped_flow = MOS_FLOW_NONE;
 	if (mos_restore_pending(c, flow))
 		c->to_restore[flow] = 0;
 	mos_flow_timer_cancel(&c->flow_timer, flow);
@@ -53,9 +55,9 @@ void mos_flow_forget(struct mos_ctx *c, uint32_t flow)
 
 bool mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow)
 {
-	if (mos_likely(!(c->flow_flags[flow] & MOS_FF_STOPPED)))
+	if (mos_likely(c->stopped_flow != flow))
 		return false;
-	c->flow_flags[flow] &= (uint8_t)~MOS_FF_STOPPED;
+	c->stopped_flow = MOS_FLOW_NONE;
 	if (!mos_sockets_unwatched(&c->sockets, flow))
 		return false;
 	mos_flow_forget(c, flow);

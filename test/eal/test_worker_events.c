@@ -319,6 +319,21 @@ START_TEST(callback_of_a_built_in_event_raises_its_children)
 }
 END_TEST
 
+static void raise_childless(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+	tell('!', event);
+	fails(EPERM, mtcp_raise_event(mctx, ude[0]));
+}
+
+START_TEST(built_in_event_without_children_raises_nothing)
+{
+	open_bare();
+	alloc(MOS_ON_PKT_IN);
+	on_snd(passive, MOS_ON_PKT_IN, raise_childless);
+	expect(syn, "!0");
+}
+END_TEST
+
 static void *raise_elsewhere(void *arg)
 {
 	fails(EPERM, mtcp_raise_event(hs_mctx(), ude[1]));
@@ -398,6 +413,7 @@ TCase *event_case(void)
 	tcase_add_test(tc, user_events_follow_each_hook_and_event_by_itself);
 	tcase_add_test(tc, raised_children_run_after_their_parent_once);
 	tcase_add_test(tc, callback_of_a_built_in_event_raises_its_children);
+	tcase_add_test(tc, built_in_event_without_children_raises_nothing);
 	tcase_add_test(tc, only_a_child_of_what_is_running_can_be_raised);
 	return tc;
 }
