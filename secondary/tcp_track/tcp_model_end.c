@@ -2,17 +2,32 @@
 
 #include <stdlib.h>
 
+/* RFC 7323 3.2: on a SYN/ACK only when the SYN had them. An RST need not. */
+static bool has_ts(const struct model_end *e, uint8_t flags)
+{
+	bool first_syn = (flags & MOS_TCP_SYN) && !(flags & MOS_TCP_ACK);
+
+	return (first_syn ? e->offers_ts : e->uses_ts) && !(flags & MOS_TCP_RST);
+}
+
 static void send_segment(struct model_end *e, uint8_t flags, uint32_t seq, uint32_t len)
 {
+	bool is_ack = flags & MOS_TCP_ACK;
+
 	if (e->out_count == MODEL_OUT_MAX)
 		abort();
 	e->out[e->out_count++] = (struct mos_tcp_seg){
 		.seq = seq,
-		.ack = flags & MOS_TCP_ACK ? e->rcv_nxt : 0,
+		.ack = is_ack ? e->rcv_nxt : 0,
 		.payload_len = len,
 		.wnd = MODEL_WND,
 		.flags = flags,
+		.has_ts = has_ts(e, flags),
+		.ts_val = e->clock,
+		.ts_ecr = is_ack ? e->ts_recent : 0,
 	};
+	if (is_ack)
+		e->last_ack_sent = e->rcv_nxt;
 }
 
 static void send_ack(struct model_end *e)
@@ -120,6 +135,14 @@ static void received_closed(struct model_end *e, const struct mos_tcp_seg *s)
 	}
 }
 
+static void take_syn(struct model_end *e, const struct mos_tcp_seg *s)
+{
+	e->irs = s->seq;
+	e->rcv_nxt = s->seq + 1;
+	e->uses_ts = e->offers_ts && s->has_ts;
+	e->ts_recent = s->ts_val;
+}
+
 static void received_listen(struct model_end *e, const struct mos_tcp_seg *s)
 {
 	if (s->flags & MOS_TCP_RST)
@@ -130,8 +153,7 @@ static void received_listen(struct model_end *e, const struct mos_tcp_seg *s)
 		received_closed(e, s);
 		return;
 	}
-	e->irs = s->seq;
-	e->rcv_nxt = s->seq + 1;
+	take_syn(e, s);
 	e->snd_una = e->iss;
 	e->state = MOS_TCPS_SYN_RCVD;
 	send_syn(e);
@@ -152,8 +174,7 @@ static void received_syn_sent(struct model_end *e, const struct mos_tcp_seg *s)
 	}
 	if (!(s->flags & MOS_TCP_SYN))
 		return;
-	e->irs = s->seq;
-	e->rcv_nxt = s->seq + 1;
+	take_syn(e, s);
 	if (has_ack) {
 		e->snd_una = s->ack;
 		e->state = MOS_TCPS_ESTABLISHED;
@@ -236,30 +257,56 @@ static void received_text(struct model_end *e, const struct mos_tcp_seg *s)
 	send_ack(e);
 }
 
-void model_receive(struct model_end *e, const struct mos_tcp_seg *s)
+/* RFC 7323 5.3, R1 and R3. */
+static bool is_old(const struct model_end *e, const struct mos_tcp_seg *s)
 {
-	switch (e->state) {
-	case MOS_TCPS_CLOSED: received_closed(e, s); return;
-	case MOS_TCPS_LISTEN: received_listen(e, s); return;
-	case MOS_TCPS_SYN_SENT: received_syn_sent(e, s); return;
-	default: break;
-	}
-	if (!in_window(e, s)) {
+	return e->uses_ts && s->has_ts && !(s->flags & MOS_TCP_RST) &&
+	       mos_seq_lt(s->ts_val, e->ts_recent);
+}
+
+static void note_ts(struct model_end *e, const struct mos_tcp_seg *s)
+{
+	if (e->uses_ts && s->has_ts && mos_seq_geq(s->ts_val, e->ts_recent) &&
+	    mos_seq_leq(s->seq, e->last_ack_sent))
+		e->ts_recent = s->ts_val;
+}
+
+/*
+ * Of a connection that has both SYNs. An old ACK gets no answer: on a path that reorders, the answer
+ * would be old as well, and so on.
+ */
+static bool received_open(struct model_end *e, const struct mos_tcp_seg *s)
+{
+	if (is_old(e, s) && seg_len(s) == 0)
+		return false;
+	if (is_old(e, s) || !in_window(e, s)) {
 		if (!(s->flags & MOS_TCP_RST))
 			send_ack(e);
-		return;
+		return false;
 	}
 	if (s->flags & MOS_TCP_RST) {
 		if (s->seq == e->rcv_nxt)
 			e->state = MOS_TCPS_CLOSED;
 		else
 			send_ack(e);
-		return;
+		return e->state == MOS_TCPS_CLOSED;
 	}
+	note_ts(e, s);
 	if (s->flags & MOS_TCP_SYN) {
 		send_ack(e);
-		return;
+		return false;
 	}
 	if ((s->flags & MOS_TCP_ACK) && received_ack(e, s))
 		received_text(e, s);
+	return s->flags & MOS_TCP_ACK;
+}
+
+bool model_receive(struct model_end *e, const struct mos_tcp_seg *s)
+{
+	switch (e->state) {
+	case MOS_TCPS_CLOSED: received_closed(e, s); return false;
+	case MOS_TCPS_LISTEN: received_listen(e, s); return true;
+	case MOS_TCPS_SYN_SENT: received_syn_sent(e, s); return true;
+	default: return received_open(e, s);
+	}
 }

@@ -1,9 +1,11 @@
 /*
  * A naive TCP endpoint for the model test of tcp_track: RFC 9293 section 3.10 as it is written,
- * with the challenge ACKs of RFC 5961, a byte map instead of a buffer and a fixed window. It knows
+ * with the challenge ACKs of RFC 5961, timestamps as in RFC 7323 if both ends offer them, a byte map
+ * instead of a buffer and a fixed window. It knows
  * nothing of the tracker's code; only segment and state numbers are shared.
  *
- * Time is counted in ticks. Segments to send are left in out[].
+ * Time is counted in ticks. Segments to send are left in out[]; timestamps are in the segment itself,
+ * also those of a SYN.
  */
 #ifndef MOS_SECONDARY_TCP_MODEL_END_H
 #define MOS_SECONDARY_TCP_MODEL_END_H
@@ -35,6 +37,9 @@ struct model_end {
 	uint32_t iss, snd_una, snd_nxt, irs, rcv_nxt;
 	uint32_t peer_fin;
 	uint32_t idle; /* ticks since something new was acknowledged or sent again */
+	bool offers_ts, uses_ts;
+	uint32_t clock; /* that timestamps are taken from: the caller keeps it */
+	uint32_t ts_recent, last_ack_sent;
 	bool got[MODEL_BYTES_MAX];
 	struct mos_tcp_seg out[MODEL_OUT_MAX];
 	unsigned out_count;
@@ -49,6 +54,7 @@ void model_tick(struct model_end *e);
 /* The application aborts: RST, unless there is nobody to tell. */
 void model_abort(struct model_end *e);
 
-void model_receive(struct model_end *e, const struct mos_tcp_seg *seg);
+/* Returns whether the segment counted; false: it was thrown away, maybe answered. */
+bool model_receive(struct model_end *e, const struct mos_tcp_seg *seg);
 
 #endif

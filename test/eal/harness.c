@@ -380,7 +380,7 @@ struct rte_mbuf *hs_send(const struct hs_pkt *p)
 	src = f.b + f.l3_off + (p->ip6 ? 8 : 12);
 	src[addr_len - 1] = (uint8_t)(1 + p->flow);
 	src[addr_len - 2] = (uint8_t)((1 + p->flow) >> 8);
-	tf_tcp(&f, 0);
+	tf_tcp(&f, p->ts != 0 ? 12 : 0);
 	tcp = f.b + f.l4_off;
 	tf_payload(&f, p->payload);
 	if (p->from == MOS_SVR) {
@@ -392,6 +392,11 @@ struct rte_mbuf *hs_send(const struct hs_pkt *p)
 	tcp[13] = p->flags;
 	tcp[14] = (uint8_t)((p->wnd ? p->wnd : HS_WND) >> 8);
 	tcp[15] = (uint8_t)(p->wnd ? p->wnd : HS_WND);
+	if (p->ts != 0) {
+		put32(tcp + 20, 0x0101080a);
+		put32(tcp + 24, p->ts);
+		put32(tcp + 28, p->ts_ecr);
+	}
 	tf_finish(&f);
 	put_tcp_sum(&f, p->ip6);
 	if (p->bad_sum)

@@ -52,7 +52,8 @@ struct hs_pkt {
 	uint16_t vlan;
 	uint16_t wnd; /* 0 = HS_WND */
 	bool ip6;
-	bool bad_sum; /* of TCP */
+	bool bad_sum;        /* of TCP */
+	uint32_t ts, ts_ecr; /* timestamps; no such option when ts is 0 */
 };
 
 struct harness {

@@ -207,6 +207,70 @@ START_TEST(record_counts_packets_and_bytes_of_each_side)
 }
 END_TEST
 
+/* ---- timestamps ---- */
+
+#define STAMPED(side, bits, s, a, len, val, ecr)                                           \
+	{                                                                                  \
+		.from = (side), .flags = (bits), .seq = (s), .ack = (a), .payload = (len), \
+		.ts = (val), .ts_ecr = (ecr)                                               \
+	}
+
+/* The server has taken 150. */
+static const struct mos_flow *open_stamped(uint32_t timeout_ms)
+{
+	const struct hs_pkt p[] = {
+		STAMPED(MOS_CLI, MOS_TCP_SYN, 1000, 0, 0, 100, 0),
+		STAMPED(MOS_SVR, MOS_TCP_SYN | MOS_TCP_ACK, 5000, 1001, 0, 900, 100),
+		STAMPED(MOS_CLI, MOS_TCP_ACK, 1001, 5001, 10, 150, 900),
+		STAMPED(MOS_SVR, MOS_TCP_ACK, 5001, 1011, 0, 950, 150),
+	};
+
+	hs_open(&(struct hs_opt){.timeout_ms = timeout_ms});
+	hs_passive();
+	for (unsigned i = 0; i < RTE_DIM(p); i++) {
+		hs_send(&p[i]);
+		hs_round();
+	}
+	return mos_flow_at(&hs.c->flows, mos_flow_table_next(&hs.c->flows, 0));
+}
+
+START_TEST(segment_with_an_old_timestamp_changes_nothing)
+{
+	const struct hs_pkt old =
+		STAMPED(MOS_CLI, MOS_TCP_ACK | MOS_TCP_FIN, 1011, 5001, 9, 148, 950);
+	const struct hs_pkt good = STAMPED(MOS_CLI, MOS_TCP_ACK, 1011, 5001, 9, 151, 950);
+	const struct mos_flow *f = open_stamped(0);
+	struct mos_half was[2];
+
+	memcpy(was, f->half, sizeof(was));
+	hs_expect(old, "SND CLI: PKT_IN [ESTABLISHED/ESTABLISHED]\n"
+	               "RCV SVR: PKT_IN [ESTABLISHED/ESTABLISHED]\n");
+	ck_assert_mem_eq(was, f->half, sizeof(was));
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_TCP_BOGUS), 1);
+	hs_send(&good);
+	hs_round();
+	ck_assert_uint_eq(f->half[MOS_SVR].rcv_nxt, 1020);
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_TCP_BOGUS), 1);
+}
+END_TEST
+
+START_TEST(timestamp_may_wrap_while_nothing_is_sent)
+{
+	const struct hs_pkt late = STAMPED(MOS_CLI, MOS_TCP_ACK, 1011, 5001, 9, 0x90000000, 950);
+	const struct mos_flow *f = open_stamped(3 * MOS_TS_OUTDATED_MS);
+
+	hs_advance(MOS_TS_OUTDATED_MS); /* exactly: not outdated yet */
+	hs_send(&late);
+	hs_round();
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_TCP_BOGUS), 1);
+	hs_advance(MOS_TS_OUTDATED_MS + 1);
+	hs_send(&late);
+	hs_round();
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_TCP_BOGUS), 1);
+	ck_assert_uint_eq(f->half[MOS_SVR].rcv_nxt, 1020);
+}
+END_TEST
+
 /* ---- what becomes of the packets ---- */
 
 START_TEST(more_than_a_burst_takes_more_rounds)
@@ -367,6 +431,8 @@ TCase *packet_case(void)
 	tcase_add_test(tc, flow_on_which_workers_died_is_passed_without_events);
 	tcase_add_test(tc, strikes_are_forgotten_by_a_flow_that_lives_on);
 	tcase_add_test(tc, record_counts_packets_and_bytes_of_each_side);
+	tcase_add_test(tc, segment_with_an_old_timestamp_changes_nothing);
+	tcase_add_test(tc, timestamp_may_wrap_while_nothing_is_sent);
 	tcase_add_test(tc, more_than_a_burst_takes_more_rounds);
 	tcase_add_test(tc, full_tx_ring_is_waited_for);
 	tcase_add_test(tc, full_tx_ring_of_a_primary_that_stops_leaves_the_burst_in_hand);
