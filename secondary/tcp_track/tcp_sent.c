@@ -50,13 +50,15 @@ static uint16_t ts_lag(uint32_t ticks)
 	return ticks < MOS_TS_LAG_UNKNOWN ? (uint16_t)ticks : MOS_TS_LAG_UNKNOWN;
 }
 
-/* The half `side` says that this is its TS.Recent. It can only be what its peer has sent. */
+/*
+ * The half `side` says that this is its TS.Recent. It can only be what its peer has sent: what is
+ * newer than that is nearly 2^32 ticks behind.
+ */
 static void note_ts_echo(struct mos_flow *f, int side, uint32_t echo)
 {
 	uint32_t newest = f->half[!side].ts_recent;
-	bool was_sent = echo != 0 && mos_seq_leq(echo, newest);
 
-	f->ts_lag[!side] = was_sent ? ts_lag(newest - echo) : MOS_TS_LAG_UNKNOWN;
+	f->ts_lag[!side] = echo != 0 ? ts_lag(newest - echo) : MOS_TS_LAG_UNKNOWN;
 }
 
 static void note_ts(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
