@@ -24,6 +24,7 @@
 
 enum {
 	PASS = 4096, /* packets */
+	STAMPS = 12, /* bytes of options */
 	RING = 8192,
 	PAYLOAD = RIG_FRAME - sizeof(struct rte_ether_hdr) - sizeof(struct rte_ipv4_hdr) -
 	          sizeof(struct rte_tcp_hdr),
@@ -54,7 +55,7 @@ struct headers {
 	struct rte_ether_hdr eth;
 	struct rte_ipv4_hdr ip;
 	struct rte_tcp_hdr tcp;
-	uint8_t payload[PAYLOAD];
+	uint8_t rest[STAMPS + PAYLOAD]; /* options, if any, and payload */
 } __attribute__((packed, aligned(2)));
 
 struct rig rig;
@@ -63,6 +64,7 @@ static struct rte_mbuf *packet[PASS];
 static int meta_offset;
 static struct ends *ends; /* by flow */
 static uint32_t *order;   /* flows as they come */
+static uint32_t clock_ts; /* of both ends of every flow: one for each of its packets */
 
 void rig_die(const char *why)
 {
@@ -132,7 +134,7 @@ static void make_packets(void)
 	if (meta_offset < 0 || pool == NULL || rte_pktmbuf_alloc_bulk(pool, packet, PASS) != 0)
 		rig_die("no packets");
 	for (unsigned i = 0; i < PASS; i++) {
-		memset(rte_pktmbuf_append(packet[i], RIG_FRAME), 0, RIG_FRAME);
+		memset(rte_pktmbuf_append(packet[i], RIG_FRAME + STAMPS), 0, RIG_FRAME + STAMPS);
 		packet[i]->ol_flags = 0;
 	}
 }
@@ -249,12 +251,25 @@ static void write_checksums(struct headers *h, uint32_t tcp_len)
 	h->ip.hdr_checksum = mos_csum_fold(mos_csum_partial(&h->ip, sizeof(h->ip), 0));
 }
 
+/* The timestamp of the packet before is echoed. */
+static void write_stamps(struct headers *h, enum rig_step step)
+{
+	const uint32_t opt[] = {
+		rte_cpu_to_be_32(0x0101080a),
+		rte_cpu_to_be_32(1000 + clock_ts),
+		rte_cpu_to_be_32(step == OPEN ? 0 : 999 + clock_ts),
+	};
+
+	memcpy(h->rest, opt, sizeof(opt));
+}
+
 /* Make m the packet `step` of a flow. */
 static void write_packet(struct rte_mbuf *m, uint32_t flow, enum rig_step step)
 {
 	struct headers *h = rte_pktmbuf_mtod(m, struct headers *);
 	struct mos_pkt_meta *meta = RTE_MBUF_DYNFIELD(m, meta_offset, struct mos_pkt_meta *);
-	uint32_t payload = steps[step].payload ? PAYLOAD : 0, tcp_len = sizeof(h->tcp) + payload;
+	uint32_t payload = steps[step].payload ? PAYLOAD : 0, opts = rig.stamps ? STAMPS : 0,
+		 tcp_len = sizeof(h->tcp) + opts + payload, frame = RIG_FRAME + opts;
 	bool server = steps[step].from_server;
 	struct ends *e = &ends[flow];
 
@@ -266,14 +281,16 @@ static void write_packet(struct rte_mbuf *m, uint32_t flow, enum rig_step step)
 	write_addresses(h, flow, server);
 	h->tcp.sent_seq = rte_cpu_to_be_32(e->seq[server]);
 	h->tcp.recv_ack = rte_cpu_to_be_32(step == OPEN ? 0 : e->seq[!server]);
-	h->tcp.data_off = sizeof(h->tcp) / 4 << 4;
+	h->tcp.data_off = (uint8_t)((sizeof(h->tcp) + opts) / 4 << 4);
+	if (rig.stamps)
+		write_stamps(h, step);
 	h->tcp.tcp_flags = steps[step].flags;
 	h->tcp.rx_win = rte_cpu_to_be_16(UINT16_MAX);
 	write_checksums(h, tcp_len);
 	e->seq[server] += payload + !!(steps[step].flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG));
 
 	memset(meta, 0, sizeof(*meta));
-	mos_pkt_parse(meta, (const uint8_t *)h, RIG_FRAME, RIG_FRAME, 7);
+	mos_pkt_parse(meta, (const uint8_t *)h, frame, frame, 7);
 	meta->out_port = 1;
 	meta->owner = 1;
 }
@@ -310,6 +327,7 @@ static void run_pass(uint32_t n, struct rig_samples *s)
 
 void rig_step(enum rig_step step, struct rig_samples *s)
 {
+	clock_ts++;
 	for (uint32_t at = 0; at < rig.flow_count; at += PASS) {
 		uint32_t n = rig.flow_count - at < PASS ? rig.flow_count - at : PASS;
 

@@ -10,7 +10,8 @@
  * ring by rounds of mos_loop_round(). Before it, untimed, each mbuf gets the headers of the next
  * flow in a random order, is parsed as the primary does it, and put into the ring: packets come
  * from the caches, as after a NIC's DMA; records and index come from wherever they are. No two
- * packets of a burst belong to one flow, which is the worst case. Frames of 64 bytes.
+ * packets of a burst belong to one flow, which is the worst case. Frames of 64 bytes, 76 with
+ * timestamps.
  *
  * What fails ends the program, with a line that says why. Not its job: what is measured, tables.
  */
@@ -35,6 +36,7 @@ struct rig {
 	struct mos_shard *shard;
 	struct mos_ctx *ctx;
 	uint32_t flow_count;
+	bool stamps; /* the caller's: packets carry timestamps */
 };
 
 extern struct rig rig;
