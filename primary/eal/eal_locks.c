@@ -28,6 +28,7 @@
 
 #define LOCK_MAX     256
 #define WATCH_ROUNDS 20 /* looks at a lock, 1 ms apart, before it counts as left */
+#define LEARN_TRIES  10 /* more, 1 ms apart, while others take locks beside us */
 
 enum lock_kind { LOCK_CONFIG, LOCK_HEAP };
 
@@ -211,7 +212,7 @@ static void add_memzone_array(void)
 	}
 }
 
-int mos_eal_locks_learn(void)
+static int learn(void)
 {
 	const struct rte_memzone *probe_zone;
 	int rc = find_config();
@@ -239,6 +240,19 @@ out:
 	if (rc)
 		lock_count = 0;
 	return rc ? rc : (int)lock_count;
+}
+
+int mos_eal_locks_learn(void)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	int rc = learn();
+
+	/* A driver that allocates meanwhile, in EAL's interrupt thread, makes a lock look like two. */
+	for (int i = 0; rc == -ENOTSUP && i < LEARN_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		rc = learn();
+	}
+	return rc;
 }
 
 /* Has the word of each lock the same value that is not "free" for all the time we watch? */
