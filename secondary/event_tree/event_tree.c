@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -34,6 +35,22 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for whoever writes *
 static uint32_t ude_count;
 static struct entry *buckets[BUCKETS];
 static _Atomic(struct entry *) table[MOS_UDE_MAX]; /* by id; read without lock */
+
+/* With signals held back: a handler may define events too, or wait for a thread that does. */
+static void enter(sigset_t *old)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, old);
+	pthread_mutex_lock(&lock);
+}
+
+static void leave(const sigset_t *old)
+{
+	pthread_mutex_unlock(&lock);
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
 
 static const uint16_t registrable[MOS_HOOK_COUNT] = {
 	[MOS_HOOK_NULL] = MOS_ON_PKT_IN | MOS_ON_CONN_NEW_DATA | MOS_ON_ORPHAN | MOS_ON_ERROR,
@@ -160,6 +177,7 @@ int mos_ude_define(event_t base, filter_t filter, const struct filter_arg *arg, 
 	struct key key = {.base = base, .filter = filter};
 	const struct mos_ude *parent;
 	unsigned root_bit;
+	sigset_t old;
 	int err;
 
 	if (arg != NULL && arg->len > 0)
@@ -172,9 +190,9 @@ int mos_ude_define(event_t base, filter_t filter, const struct filter_arg *arg, 
 	if (key.arg.len > PTRDIFF_MAX - sizeof(struct entry))
 		return -ENOMEM;
 
-	pthread_mutex_lock(&lock);
+	enter(&old);
 	err = find_or_add(&key, parent, root_bit, id);
-	pthread_mutex_unlock(&lock);
+	leave(&old);
 	return err;
 }
 
@@ -183,18 +201,19 @@ int mos_ude_alloc(event_t parent, event_t *id)
 	const struct mos_ude *base;
 	struct entry *e;
 	unsigned root_bit;
+	sigset_t old;
 	int err;
 
 	err = find_base(parent, &base, &root_bit);
 	if (err != 0)
 		return err;
-	pthread_mutex_lock(&lock);
+	enter(&old);
 	e = new_entry(base, root_bit, 0);
 	if (e != NULL) {
 		*id = e->ude.id;
 		publish(e);
 	}
-	pthread_mutex_unlock(&lock);
+	leave(&old);
 	return e != NULL ? 0 : -ENOMEM;
 }
 
@@ -226,11 +245,13 @@ int mos_hook_from(int hook_point, enum mos_hook *hook)
 
 void mos_ude_forget_all(void)
 {
-	pthread_mutex_lock(&lock);
+	sigset_t old;
+
+	enter(&old);
 	for (; ude_count > 0; ude_count--) {
 		free(atomic_load_explicit(&table[ude_count - 1], memory_order_relaxed));
 		atomic_store_explicit(&table[ude_count - 1], NULL, memory_order_relaxed);
 	}
 	memset(buckets, 0, sizeof(buckets));
-	pthread_mutex_unlock(&lock);
+	leave(&old);
 }
