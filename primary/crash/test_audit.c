@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "primary/eal/test_eal.h"
+
 enum { RX, TX, BLANK, RINGS };
 
 static struct rte_ring *ring(int which)
@@ -301,7 +303,7 @@ int main(void)
 	SRunner *r;
 	int failed;
 
-	bench_eal();
+	test_eal_start("crash", "96");
 	tcase_add_loop_test(tc, an_audit_keeps_what_is_in_the_rings_in_order, 0, RINGS);
 	tcase_add_test(tc, mbufs_in_no_ring_are_freed_and_counted);
 	tcase_add_test(tc, a_double_is_taken_out);

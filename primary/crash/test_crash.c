@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "primary/eal/test_eal.h"
+
 #define NONE   UINT32_MAX
 #define BEFORE 2 /* packets in the tx ring of bursts before */
 #define BEHIND 5 /* packets in the rx ring behind the burst */
@@ -437,7 +439,7 @@ int main(void)
 	SRunner *r;
 	int failed;
 
-	bench_eal();
+	test_eal_start("crash", "96");
 	tcase_add_loop_test(tc, each_step_of_a_burst_is_repaired, 0, RTE_DIM(steps));
 	tcase_add_loop_test(tc, the_packet_in_hand_gets_the_fail_policy, MOS_STAGE_RAW,
 	                    MOS_STAGE_AFTER + 1);

@@ -3,40 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_ring_peek_zc.h>
-
-#include "primary/eal/eal_primary.h"
 
 struct bench bench;
 
-static char file_prefix[32];
 static uint8_t *seen; /* one for each line of the pool map */
-
-/* EAL leaves its runtime directory behind. */
-static void end_eal(void)
-{
-	rte_eal_cleanup();
-	mos_eal_primary_wipe_stale(file_prefix);
-}
-
-void bench_eal(void)
-{
-	char prefix[64];
-	char *argv[] = {"test",  "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-	                "-m",    "96",        "-l",          "0",        "--log-level",
-	                "error", prefix};
-
-	snprintf(file_prefix, sizeof(file_prefix), "crash%d", getpid());
-	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
-	if (rte_eal_init((int)RTE_DIM(argv), argv) < 0) {
-		fprintf(stderr, "no EAL: skipped\n");
-		exit(77);
-	}
-	atexit(end_eal);
-}
 
 void bench_open(void)
 {

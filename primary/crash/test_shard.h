@@ -67,8 +67,7 @@ struct bench {
 
 extern struct bench bench;
 
-/* Start EAL; once, in main. */
-void bench_eal(void);
+/* EAL was started, in main (primary/eal/test_eal.h). */
 void bench_open(void);
 /* Checks that the pool is whole. */
 void bench_close(void);

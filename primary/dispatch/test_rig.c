@@ -4,16 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_eth_ring.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_mbuf_dyn.h>
 #include <rte_tcp.h>
 
-#include "primary/eal/eal_primary.h"
+#include "primary/eal/test_eal.h"
 
 enum {
 	HDRS = sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) +
@@ -53,29 +51,9 @@ static void make_devices(void)
 	}
 }
 
-static char file_prefix[32];
-
-/* EAL leaves its runtime directory behind. */
-static void end_eal(void)
-{
-	rte_eal_cleanup();
-	mos_eal_primary_wipe_stale(file_prefix);
-}
-
 void rig_eal(void)
 {
-	char prefix[64];
-	char *argv[] = {"test",  "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-	                "-m",    "96",        "-l",          "0",        "--log-level",
-	                "error", prefix};
-
-	snprintf(file_prefix, sizeof(file_prefix), "rig%d", getpid());
-	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
-	if (rte_eal_init((int)RTE_DIM(argv), argv) < 0) {
-		fprintf(stderr, "no EAL: skipped\n");
-		exit(77);
-	}
-	atexit(end_eal);
+	test_eal_start("rig", "96");
 	make_devices();
 }
 

@@ -2,36 +2,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include <rte_eal.h>
-
-#include "primary/eal/eal_primary.h"
+#include "primary/eal/test_eal.h"
 
 static struct rte_mempool *pool;
-static char file_prefix[32];
-
-/* EAL leaves its runtime directory behind. */
-static void end_eal(void)
-{
-	rte_eal_cleanup();
-	mos_eal_primary_wipe_stale(file_prefix);
-}
-
 void rig_eal(void)
 {
-	char prefix[64];
-	char *argv[] = {"test",  "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-	                "-m",    "64",        "-l",          "0",        "--log-level",
-	                "error", prefix};
-
-	snprintf(file_prefix, sizeof(file_prefix), "filter%d", getpid());
-	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
-	if (rte_eal_init((int)RTE_DIM(argv), argv) < 0) {
-		fprintf(stderr, "no EAL: skipped\n");
-		exit(77);
-	}
-	atexit(end_eal);
+	test_eal_start("filter", "64");
 	pool = rte_pktmbuf_pool_create("filter", 1023, 0, 0, RTE_PKTMBUF_HEADROOM + 10240,
 	                               SOCKET_ID_ANY);
 	if (pool == NULL) {

@@ -12,15 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
 #include "primary/dispatch/dispatch_priv.h"
-#include "primary/eal/eal_primary.h"
+#include "primary/eal/test_eal.h"
 
 enum {
 	PACKETS = 4096,
@@ -54,41 +52,18 @@ static void start_port(uint16_t id)
 	row->pair = (uint8_t)(1 - id);
 }
 
-static char file_prefix[32];
-
-/* EAL leaves its runtime directory behind. */
-static void end_eal(void)
-{
-	rte_eal_cleanup();
-	mos_eal_primary_wipe_stale(file_prefix);
-}
-
 static void start(void)
 {
-	char prefix[64], err[256] = "";
-	char *argv[] = {"bench",
-	                "--no-huge",
-	                "--no-shconf",
-	                "--no-pci",
-	                "--no-telemetry",
-	                "-m",
-	                "192",
-	                "-l",
-	                "0",
-	                "--log-level",
-	                "error",
-	                "--vdev",
-	                "net_null0,no-rx=1",
-	                "--vdev",
-	                "net_null1,no-rx=1",
-	                prefix};
+	char *const args[] = {"--no-huge", "--no-shconf",
+	                      "-m",        "192",
+	                      "-l",        "0",
+	                      "--vdev",    "net_null0,no-rx=1",
+	                      "--vdev",    "net_null1,no-rx=1"};
+	char err[256] = "";
 	struct mos_memory_plan plan;
 
-	snprintf(file_prefix, sizeof(file_prefix), "bench%d", getpid());
-	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
-	if (rte_eal_init((int)RTE_DIM(argv), argv) < 0)
+	if (test_eal_init("bench", args, RTE_DIM(args)) < 0)
 		die("no EAL");
-	atexit(end_eal);
 	primary.cfg = (struct mos_config){
 		.workers = 2,
 		.ring_size = 4096,

@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
@@ -15,7 +13,7 @@
 #include <rte_ring.h>
 #include <rte_tcp.h>
 
-#include "primary/eal/eal_primary.h"
+#include "primary/eal/test_eal.h"
 #include "secondary/context/context.h"
 #include "secondary/loop/loop.h"
 #include "shared/names.h"
@@ -74,15 +72,6 @@ void rig_die(const char *why)
 
 /* ---- setting up ---- */
 
-static char file_prefix[32];
-
-/* EAL leaves its runtime directory behind. */
-static void end_eal(void)
-{
-	rte_eal_cleanup();
-	mos_eal_primary_wipe_stale(file_prefix);
-}
-
 static long free_hugepages(void)
 {
 	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
@@ -98,25 +87,13 @@ static long free_hugepages(void)
 static void start_eal(char *cpu)
 {
 	bool huge = free_hugepages() >= HUGE_PAGES_NEEDED;
-	char prefix[64];
-	char *argv[] = {"bench",
-	                "-l",
-	                cpu,
-	                "--no-pci",
-	                "--no-telemetry",
-	                "--log-level",
-	                "error",
-	                prefix,
-	                huge ? "--in-memory" : "--no-shconf",
-	                "--no-huge",
-	                "-m",
-	                "400"};
+	char *const huge_args[] = {"-l", cpu, "--in-memory"};
+	char *const small_args[] = {"-l", cpu, "--no-shconf", "--no-huge", "-m", "400"};
+	int err = huge ? test_eal_init("bench", huge_args, RTE_DIM(huge_args))
+	               : test_eal_init("bench", small_args, RTE_DIM(small_args));
 
-	snprintf(file_prefix, sizeof(file_prefix), "bench%d", getpid());
-	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
-	if (rte_eal_init((int)RTE_DIM(argv) - (huge ? 3 : 0), argv) < 0)
+	if (err < 0)
 		rig_die("no EAL");
-	atexit(end_eal);
 	printf("memory of flows and packets: %s pages\n", huge ? "2 MB" : "small");
 }
 

@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_mbuf_dyn.h>
 
 #include "primary/crash/crash.h"
-#include "primary/eal/eal_primary.h"
+#include "primary/eal/test_eal.h"
 #include "shared/names.h"
 #include "shared/packet/test_frame.h"
 
@@ -28,29 +26,9 @@ static struct mos_shard_plan plan;
 static unsigned attached;    /* workers so far */
 static unsigned in_the_pool; /* packets at hs_open: a test that failed may keep some */
 
-static char file_prefix[32];
-
-/* EAL leaves its runtime directory behind. */
-static void end_eal(void)
-{
-	rte_eal_cleanup();
-	mos_eal_primary_wipe_stale(file_prefix);
-}
-
 void hs_eal(void)
 {
-	char prefix[64];
-	char *argv[] = {"test",  "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-	                "-m",    "128",       "-l",          "0",        "--log-level",
-	                "error", prefix};
-
-	snprintf(file_prefix, sizeof(file_prefix), "worker%d", getpid());
-	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);
-	if (rte_eal_init((int)RTE_DIM(argv), argv) < 0) {
-		fprintf(stderr, "no EAL: skipped\n");
-		exit(77);
-	}
-	atexit(end_eal);
+	test_eal_start("worker", "128");
 	meta_offset = rte_mbuf_dynfield_register(&meta_field);
 	hs.pool = rte_pktmbuf_pool_create(MOS_PKT_POOL, POOL, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 	                                  SOCKET_ID_ANY);
