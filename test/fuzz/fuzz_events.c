@@ -5,12 +5,8 @@
  * Input: the numbers the model picks, one byte each for those below 256 or less, else two, big
  * endian; taken modulo their range. The last operation picks zeroes where the input ends.
  */
-#include <stddef.h>
-#include <stdint.h>
-
 #include "secondary/event/test_model.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+#include "test/fuzz/fuzz.h"
 
 static const uint8_t *next, *end;
 

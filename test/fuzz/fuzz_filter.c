@@ -13,7 +13,6 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +23,7 @@
 
 #include "secondary/filter/filter.h"
 #include "shared/packet/packet.h"
+#include "test/fuzz/fuzz.h"
 
 enum {
 	MODE_AT_END = 1,
@@ -31,17 +31,6 @@ enum {
 	EXPR_MAX = 128, /* bounds the time of a compilation */
 	PAGE = 4096,
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
-
-/* Not assert: the check must hold in every build. */
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
 
 /* ---- names: addresses in digits only ---- */
 

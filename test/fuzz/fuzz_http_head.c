@@ -11,25 +11,14 @@
  * Each piece lies in a heap copy of exact size. What the headers promise is asserted without using
  * their code.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apps/httpwatch/http_conn.h"
 #include "apps/httpwatch/transaction.h"
+#include "test/fuzz/fuzz.h"
 
 enum { FLAG_SERVER = 1, FLAG_LONG = 2, BUDGET = 100000 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
-
-/* Not assert: the check must hold in every build. */
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
 
 static void check_span(const struct http_span *s, const char *bytes, size_t len)
 {

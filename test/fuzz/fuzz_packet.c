@@ -10,25 +10,14 @@
  * here without using its code.
  */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/packet/checksum.h"
 #include "shared/packet/packet.h"
+#include "test/fuzz/fuzz.h"
 
 enum { MODE_MEND = 1, MODE_CUT = 2, FRAME_MAX = 65536 + 64 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
-
-/* Not assert: the check must hold in every build. */
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
 
 static uint8_t *copy_of(const uint8_t *data, size_t len)
 {

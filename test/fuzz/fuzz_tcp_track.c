@@ -16,11 +16,10 @@
  * Numbers are chosen near those the record knows, else hardly a segment would be accepted.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "secondary/tcp_track/tcp_track.h"
+#include "test/fuzz/fuzz.h"
 
 enum {
 	ISN_LEN = 8,
@@ -44,17 +43,6 @@ struct bench {
 		     [ECHOES_MAX]; /* what each side said it has taken of its peer's timestamps */
 	unsigned echo_count[2];
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
-
-/* Not assert: the check must hold in every build. */
-#define CHECK(cond)                                                                \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
 
 static uint32_t near_seq(const struct bench *b, int from, const uint8_t *p)
 {
