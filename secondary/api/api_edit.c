@@ -4,15 +4,10 @@
 #include <rte_ip.h>
 #include <rte_mbuf.h>
 
+#include "secondary/api/api_priv.h"
 #include "secondary/worker.h"
 
 #define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
 
 /* How long the place that option names is; of several the outermost counts. Or -errno. */
 static int place_len(const struct mos_cur_pkt *cur, int option)

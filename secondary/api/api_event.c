@@ -3,15 +3,10 @@
 #include <stdio.h>
 
 #include "mos_ext.h"
+#include "secondary/api/api_priv.h"
 #include "secondary/event/event.h"
 #include "secondary/filter/filter.h"
 #include "secondary/worker.h"
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
 
 /* ---- filters ---- */
 

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "secondary/api/api_priv.h"
 #include "secondary/attach/attach.h"
 #include "secondary/context/context.h"
 #include "shared/names.h"
@@ -124,15 +125,12 @@ int mtcp_init(const char *config_file)
 {
 	int err;
 
-	if (atomic_exchange(&initialised, true)) {
-		errno = -mos_fail(EALREADY, "mtcp_init was called before");
-		return -1;
-	}
+	if (atomic_exchange(&initialised, true))
+		return fail(-mos_fail(EALREADY, "mtcp_init was called before"));
 	err = init(config_file);
 	if (err != 0) {
 		atomic_store(&initialised, false);
-		errno = -err;
-		return -1;
+		return fail(-err);
 	}
 	pthread_atfork(NULL, NULL, disown_in_child);
 	install_sigint();
@@ -144,8 +142,7 @@ int mtcp_destroy(void)
 	if (mos_context_in_callback(&mos_worker)) {
 		/* It cannot wait for itself, and the others may wait for it. */
 		stop_all();
-		errno = EDEADLK;
-		return -1;
+		return fail(EDEADLK);
 	}
 	for (unsigned i = 0; i < MOS_SHARD_MAX; i++)
 		mos_context_destroy(&mos_worker.ctx[i]);
@@ -159,10 +156,10 @@ int mtcp_getconf(struct mtcp_conf *conf)
 {
 	const struct mos_config *cfg = &mos_worker.cfg;
 
-	if (conf == NULL || !atomic_load(&initialised)) {
-		errno = conf == NULL ? EINVAL : EPERM;
-		return -1;
-	}
+	if (conf == NULL)
+		return fail(EINVAL);
+	if (!atomic_load(&initialised))
+		return fail(EPERM);
 	memset(conf, 0, sizeof(*conf));
 	conf->num_cores = mos_worker.num_cores;
 	conf->max_concurrency = cfg->max_concurrency;
@@ -219,10 +216,8 @@ int mtcp_setconf(const struct mtcp_conf *conf)
 {
 	int err = check_conf(conf);
 
-	if (err != 0) {
-		errno = err;
-		return -1;
-	}
+	if (err != 0)
+		return fail(err);
 	if (mos_worker.preferred_shard < 0) /* under mos-run each process has one */
 		mos_worker.num_cores = conf->num_cores;
 	return 0;
@@ -232,10 +227,8 @@ int mtcp_core_affinitize(int cpu)
 {
 	cpu_set_t set;
 
-	if (cpu < 0 || cpu >= (int)sysconf(_SC_NPROCESSORS_ONLN) || cpu >= CPU_SETSIZE) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (cpu < 0 || cpu >= (int)sysconf(_SC_NPROCESSORS_ONLN) || cpu >= CPU_SETSIZE)
+		return fail(EINVAL);
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	return sched_setaffinity(0, sizeof(set), &set);

@@ -3,13 +3,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "secondary/api/api_priv.h"
 #include "secondary/worker.h"
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
 
 /* The flow behind an active socket; NULL + errno. */
 static const struct mos_flow *flow_of(struct mos_ctx *c, int sock)

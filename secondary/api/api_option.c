@@ -2,14 +2,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "secondary/api/api_priv.h"
 #include "secondary/pipeline/pipeline.h"
 #include "secondary/worker.h"
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
 
 /* ---- get ---- */
 

@@ -5,13 +5,8 @@
 #include <rte_mbuf.h>
 
 #include "mos_ext.h"
+#include "secondary/api/api_priv.h"
 #include "secondary/worker.h"
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
 
 /* Whether the packet in hand can be shown. 0 or -errno. */
 static int check_show(struct mos_ctx *c, int sock)

@@ -3,13 +3,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "secondary/api/api_priv.h"
 #include "secondary/worker.h"
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
 
 int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
 {

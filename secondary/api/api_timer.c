@@ -3,13 +3,8 @@
 #include <signal.h>
 
 #include "mos_ext.h"
+#include "secondary/api/api_priv.h"
 #include "secondary/worker.h"
-
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
 
 uint32_t mtcp_cb_get_ts(mctx_t mctx)
 {
