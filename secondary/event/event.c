@@ -143,7 +143,7 @@ uint64_t mos_event_accepting_flow(struct mos_ctx *c, const struct mos_flow *flow
  */
 void mos_event_raw(struct mos_ctx *c)
 {
-	uint64_t left = atomic_load_explicit(&c->sockets.raw_path[0], memory_order_acquire);
+	uint64_t left = atomic_load_explicit(&c->sockets.raw_path, memory_order_acquire);
 
 	c->cur.raw = 0;
 	for (; left != 0; left &= left - 1) {

@@ -50,7 +50,7 @@ static void packet(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *m
 		follow_packet_clock(c, meta->ts_ns);
 
 	c->cur = (struct mos_cur_pkt){.mbuf = m, .meta = meta};
-	if (mos_unlikely(c->sockets.raw_path[0] != 0)) {
+	if (mos_unlikely(c->sockets.raw_path != 0)) {
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RAW);
 		mos_event_raw(c);
 	}

@@ -21,6 +21,7 @@
 #ifndef MOS_SECONDARY_SOCKET_H
 #define MOS_SECONDARY_SOCKET_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -77,9 +78,11 @@ struct mos_sockets {
 	 * Passive: bytes, id + 1 in order of creation, the low byte first, 0 behind the last.
 	 */
 	_Atomic uint64_t passive_path;
-	_Atomic uint64_t raw_path[MOS_MON_ID_MAX / 64]; /* bit per id */
-	_Atomic bool sweep;                             /* a socket is closing, a filter replaced */
+	_Atomic uint64_t raw_path; /* bit per id */
+	_Atomic bool sweep;        /* a socket is closing, a filter replaced */
 };
+
+static_assert(MOS_MON_ID_MAX <= 64, "sets of ids are words, with a bit per id");
 
 /* ---- before and after the stack thread ---- */
 

@@ -120,7 +120,7 @@ START_TEST(passive_sockets_are_limited_and_raw_ones_go_on)
 	for (int i = MOS_PASSIVE_MAX; i < MOS_MON_ID_MAX; i++)
 		ck_assert_int_eq(mos_socket_open(&s, RAW), i);
 	ck_assert_int_eq(mos_socket_open(&s, RAW), -ENFILE);
-	ck_assert_uint_eq(atomic_load(&s.raw_path[0]), UINT64_MAX << MOS_PASSIVE_MAX);
+	ck_assert_uint_eq(atomic_load(&s.raw_path), UINT64_MAX << MOS_PASSIVE_MAX);
 
 	ck_assert_int_eq(mos_socket_close(&s, 3), 0);
 	mos_sockets_sweep(&s);
@@ -199,7 +199,7 @@ START_TEST(path_is_the_order_of_creation)
 
 	ck_assert_uint_eq(path(),
 	                  (uint64_t)(a + 1) | (uint64_t)(b + 1) << 8 | (uint64_t)(c + 1) << 16);
-	ck_assert_uint_eq(atomic_load(&s.raw_path[0]), 1u << raw);
+	ck_assert_uint_eq(atomic_load(&s.raw_path), 1u << raw);
 	mos_socket_close(&s, b);
 	ck_assert_uint_eq(path(), (uint64_t)(a + 1) | (uint64_t)(c + 1) << 8);
 	mos_sockets_sweep(&s);
@@ -755,7 +755,7 @@ START_TEST(threads_change_sockets_while_packets_flow)
 	ck_assert_uint_gt(atomic_load(&calls), 0);
 	mos_sockets_sweep(&s);
 	ck_assert_uint_eq(path(), 1); /* all but socket 0 are closed */
-	ck_assert_uint_eq(atomic_load(&s.raw_path[0]), 0);
+	ck_assert_uint_eq(atomic_load(&s.raw_path), 0);
 	expect_no_references();
 }
 END_TEST
