@@ -63,15 +63,6 @@ static void packet(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *m
 	c->cur.mbuf = NULL;
 }
 
-unsigned mos_flow_attach(struct mos_ctx *c, uint32_t flow, uint64_t ids)
-{
-	unsigned n = mos_sockets_attach_flow(&c->sockets, flow, ids);
-
-	c->flow_flags[flow] =
-		(uint8_t)(mos_sockets_unbuffered(&c->sockets, flow) * MOS_FF_UNBUFFERED);
-	return n;
-}
-
 void mos_pipeline_burst(struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_t n)
 {
 	prefetch_burst(c, pkts, n);

@@ -1,13 +1,13 @@
 /*
  * What happens to a packet in a worker (specification section 4.1).
  *
- *   pipeline.c    stack clock -> raw sockets -> TCP?
- *   segment.c     checksum -> its flow -> sender half -> SND hook -> data sent again: REXMIT, beyond
- *                   the window: ERROR -> receiver half -> RCV hook -> end of the flow
- *   segment_find.c  flow lookup and creation; a segment without one is an orphan
- *   new_data.c    behind the packets of a burst: NEW_DATA of the halves that got bytes
- *   flow_end.c    flows that end, by a packet or by the clock, or are forgotten
- *   restore.c     flows of a predecessor: CONN_START once more
+ *   pipeline.c      stack clock -> raw sockets -> TCP?
+ *   segment.c       checksum -> its flow -> sender half -> SND hook -> data sent again: REXMIT,
+ *                   beyond the window: ERROR -> receiver half -> RCV hook -> end of the flow
+ *   segment_find.c  flows that are looked up, made, attached; a segment without one is an orphan
+ *   new_data.c      behind the packets of a burst: NEW_DATA of the halves that got bytes
+ *   flow_end.c      flows that end, by a packet or by the clock, or are forgotten
+ *   restore.c       flows of a predecessor: CONN_START once more
  *
  * A burst goes through in stages, so that the memory of one packet arrives while another is worked
  * on: meta data, headers and index bucket, flow record, work. The ledger is told before each step
@@ -29,7 +29,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 
 /* ---- new data: specification section 4.4 ---- */
 
-/* The half got in-order bytes from the packet in hand: told once, behind the packets of the burst. */
+/* The half got in-order bytes from the packet in hand: told once, when the burst is through. */
 void mos_new_data_note(struct mos_ctx *c, uint32_t flow, int side);
 
 /*
@@ -48,10 +48,10 @@ void mos_new_data_of_flow(struct mos_ctx *c, uint32_t flow, int first);
 unsigned mos_flow_attach(struct mos_ctx *c, uint32_t flow, uint64_t ids);
 
 /*
- * End a flow: NEW_DATA that is pending; then for each half, beginning with `first`, TCP_STATE_CHANGE
- * and CONN_END at RCV, then at SND; then the record is free. `first` is the receiver of the
- * packet that ended it; by the clock, the half that waited in TIME_WAIT, else the client's
- * (specification section 4.2). No packet is current meanwhile.
+ * End a flow: NEW_DATA that is pending; then for each half, beginning with `first`,
+ * TCP_STATE_CHANGE and CONN_END at RCV, then at SND; then the record is free. `first` is the
+ * receiver of the packet that ended it; by the clock, the half that waited in TIME_WAIT, else the
+ * client's (specification section 4.2). No packet is current meanwhile.
  */
 void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
 
@@ -59,8 +59,8 @@ void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first);
 void mos_flow_forget(struct mos_ctx *c, uint32_t flow);
 
 /*
- * When the work on a flow is done: forget it if its callbacks have stopped it (MOS_STOP_MON) for all
- * sockets and sides. Returns whether it is gone.
+ * When the work on a flow is done: forget it if its callbacks have stopped it (MOS_STOP_MON) for
+ * all sockets and sides. Returns whether it is gone.
  */
 bool mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow);
 

@@ -11,6 +11,15 @@ static bool is_first_syn(const struct mos_tcp_seg *seg)
 	return (seg->flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) == MOS_TCP_SYN;
 }
 
+unsigned mos_flow_attach(struct mos_ctx *c, uint32_t flow, uint64_t ids)
+{
+	unsigned n = mos_sockets_attach_flow(&c->sockets, flow, ids);
+
+	c->flow_flags[flow] =
+		(uint8_t)(mos_sockets_unbuffered(&c->sockets, flow) * MOS_FF_UNBUFFERED);
+	return n;
+}
+
 static void fill_record(const struct mos_ctx *c, const struct mos_work *w, struct mos_flow *f)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(w->m, const struct rte_ether_hdr *);

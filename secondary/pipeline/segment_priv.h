@@ -22,9 +22,9 @@ struct mos_work {
 
 /*
  * Find the flow of the segment and the side that sent it, or make one for a first SYN; the ledger
- * names the flow. What has to be told of a flow before its packet is told here: its start, if it was
- * adopted; its end, if its time is over or another connection begins. False: the segment belongs to
- * none.
+ * names the flow. What has to be told of a flow before its packet is told here: its start, if it
+ * was adopted; its end, if its time is over or another connection begins. False: the segment
+ * belongs to none.
  */
 bool mos_segment_find(struct mos_ctx *c, struct mos_work *w);
 
