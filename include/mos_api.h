@@ -7,8 +7,8 @@
  * state for each. A packet first updates its sender's side, then its receiver's:
  *
  *   packet -> raw sockets -> sender's side -> (SND) -> receiver's side -> (RCV) -> out
- *               (NULL)                                 errors: (NULL)
- *   after each round of packets: timers, then MOS_ON_CONN_NEW_DATA at (NULL)
+ *               (NULL)                            errors: (NULL)
+ *   after each round of packets: MOS_ON_CONN_NEW_DATA at (NULL), then timers
  *
  * where (SND), (RCV) and (NULL) are the hooks MOS_HK_SND, MOS_HK_RCV and MOS_NULL, at which
  * callbacks run. Three kinds of sockets (section 3.1):
@@ -102,7 +102,8 @@ enum {
 
 /*
  * Options of level SOL_MONSOCKET (section 7.6). get: active sockets, stack thread. set: passive
- * sockets from any thread, active ones from the stack thread. A buffer named CLI holds what the client received, thus what the server sent.
+ * sockets from any thread, active ones from the stack thread. A buffer named CLI holds what the
+ * client received, thus what the server sent.
  */
 enum mos_socket_opts {
 	/*
@@ -513,7 +514,7 @@ int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *le
  *
  * Returns 0, or -1.
  *   EACCES  bad context
- *   EINVAL  t or cb is NULL, a field of *t is negative, or tv_usec > 999999
+ *   EINVAL  t or cb is NULL, a field of *t is negative, tv_usec > 999999, or more than 100 years
  *   ENOMEM  out of memory
  */
 int mtcp_settimer(mctx_t mctx, int id, struct timeval *t, callback_t cb);

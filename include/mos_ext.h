@@ -41,7 +41,7 @@ typedef uint64_t mos_timer_t;
  * As mtcp_settimer(), but tells which timer it is. Any thread.
  * Returns the timer, or 0.
  *   EACCES  bad context
- *   EINVAL  t or cb is NULL, a field of *t is negative, or tv_usec > 999999
+ *   EINVAL  t or cb is NULL, a field of *t is negative, tv_usec > 999999, or more than 100 years
  *   ENOMEM  out of memory
  */
 mos_timer_t mtcp_timer_set(mctx_t mctx, int id, const struct timeval *t, callback_t cb);

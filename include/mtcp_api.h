@@ -17,7 +17,7 @@
  *
  * Results. A failing call returns -1 (NULL, 0 or MOS_NULL_EVENT where its type asks for it) and
  * sets errno. Where trying the same call again can help, its error says "again". No call ends the
- * process. What this version of the library does not build yet (calls, options, events, filters)
+ * process. What this version of the library does not build yet (calls, options, kinds of sockets)
  * fails with ENOSYS; README lists it. "Bad context" below means: mctx is NULL, was not returned
  * by mtcp_create_context() of this process, or was destroyed. A context whose stack thread has
  * ended (see mtcp_app_join) is no bad one: the system may end while a program still sets up. Its
@@ -176,6 +176,7 @@ int mtcp_getconf(struct mtcp_conf *conf);
  *   EINVAL  conf is NULL, or a field is out of its range
  *   EPERM   mtcp_init() has not succeeded yet
  *   EBUSY   a context exists
+ *   ENOSYS  another value than in force, of anything but num_cores: it is the primary's
  */
 int mtcp_setconf(const struct mtcp_conf *conf);
 

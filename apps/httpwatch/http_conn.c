@@ -102,7 +102,10 @@ static void on_response(struct http_conn *c, struct http_head *head, uint64_t ti
 
 /* ---- Bytes ---- */
 
-/* The next head of this direction begins behind this one and its body; used = bytes fed so far. */
+/*
+ * The next head of this direction begins behind this one, which lies at offset in the piece, and
+ * its body. Returns where that is, from the begin of the piece.
+ */
 static size_t move_on(struct http_conn *c, int from, uint32_t pos, size_t len, size_t offset,
                       const struct http_head *head, bool whole)
 {

@@ -60,8 +60,8 @@ int mos_app_timers_add(struct mos_app_timers *t, uint64_t due_ns, int id, callba
                        mos_timer_t *timer);
 
 /*
- * Take out the timer of this name, before anybody is given it by mos_app_timers_take. 0, or -ENOENT:
- * it was taken or cancelled already, or never was. Any thread, also from a callback.
+ * Take out the timer of this name, before anybody is given it by mos_app_timers_take. 0, or
+ * -ENOENT: it was taken or cancelled already, or never was. Any thread, also from a callback.
  */
 int mos_app_timers_cancel(struct mos_app_timers *t, mos_timer_t timer);
 

@@ -13,7 +13,8 @@
  * below it. They are plain numbers, not bits.
  *
  * Any thread, no context needed: writers take a lock of their own, readers none. Memory: heap,
- * until the process ends. Not its job: callbacks (secondary/cb_set), running them (secondary/event).
+ * until the process ends. Not its job: callbacks (secondary/cb_set), running them
+ * (secondary/event).
  */
 #ifndef MOS_SECONDARY_EVENT_TREE_H
 #define MOS_SECONDARY_EVENT_TREE_H

@@ -1,12 +1,12 @@
 /*
- * Packet filters of monitoring sockets: expressions in libpcap's language (pcap-filter(7)), compiled
- * to classic BPF and run by libpcap's interpreter.
+ * Packet filters of monitoring sockets: expressions in libpcap's language (pcap-filter(7)),
+ * compiled to classic BPF and run by libpcap's interpreter.
  *
  * Why not by rte_bpf's compiler, which takes half the time? In DPDK 22.11 rte_bpf_convert()
  * allocates from EAL's shared heap, whose lock does not survive SIGKILL, and makes `tcp[13]` read
  * elsewhere; loads add offsets without a look at the carry, so that an offset taken from a packet
- * may crash the worker; the machine code of `tcp[13] & 2` is wrong; and jumps may miss their targets
- * by some bytes, which cannot be seen from outside.
+ * may crash the worker; the machine code of `tcp[13] & 2` is wrong; and jumps may miss their
+ * targets by some bytes, which cannot be seen from outside.
  *
  * An expression is about the frame from its Ethernet header on. Its length, for `less` and
  * `greater`, is that of the Ethernet header and the IP packet: padding does not count
