@@ -54,7 +54,7 @@ struct mos_new_data {
 	} half[MOS_BURST_MAX];
 };
 
-struct mos_dispatch;
+struct mos_event_dispatch;
 
 /* Where a context is in its life: secondary/context draws it. */
 enum mos_ctx_state {
@@ -90,7 +90,7 @@ struct mos_ctx {
 	/* sockets, events, timers */
 	struct mos_sockets sockets;
 	struct mos_app_timers timers;
-	struct mos_dispatch *dispatch; /* under way, NULL = none: secondary/event */
+	struct mos_event_dispatch *dispatch; /* under way, NULL = none: secondary/event */
 	uint32_t stopped_flow; /* in hand, with a MOS_STOP_MON: does anybody still watch it? */
 	struct mos_cur_pkt cur;
 	struct mos_new_data new_data; /* of this round: secondary/pipeline */

@@ -3,12 +3,12 @@
 #include <errno.h>
 
 /* What steps are marked with that this dispatch raised; 0: nested too deeply to raise any. */
-static uint32_t mark_of(const struct mos_dispatch *d)
+static uint32_t mark_of(const struct mos_event_dispatch *d)
 {
-	return d->depth < MOS_DISPATCH_NESTED_MAX ? 1u << d->depth : 0;
+	return d->depth < MOS_EVENT_NESTED_MAX ? 1u << d->depth : 0;
 }
 
-static bool stopped(const struct mos_dispatch *d)
+static bool stopped(const struct mos_event_dispatch *d)
 {
 	return d->stopped != NULL && (*d->stopped >> d->side & 1) != 0;
 }
@@ -20,7 +20,7 @@ static filter_arg_t *arg_of(const struct mos_ude *ude)
 }
 
 /* Take the mark off a step; was it there? */
-static bool take_mark(struct mos_dispatch *d, struct mos_step *step)
+static bool take_mark(struct mos_event_dispatch *d, struct mos_step *step)
 {
 	if ((step->raised & mark_of(d)) == 0)
 		return false;
@@ -30,14 +30,14 @@ static bool take_mark(struct mos_dispatch *d, struct mos_step *step)
 }
 
 /* What was raised by a filter that then said no, or before all stopped, is not left behind. */
-static void discard_marks(struct mos_dispatch *d)
+static void discard_marks(struct mos_event_dispatch *d)
 {
 	for (uint32_t i = 0; d->raised > 0 && i < d->tree->count; i++)
 		take_mark(d, &d->tree->step[i]);
 }
 
 /* Does the event of this step occur? */
-static bool occurs(struct mos_dispatch *d, struct mos_step *step)
+static bool occurs(struct mos_event_dispatch *d, struct mos_step *step)
 {
 	const struct mos_ude *ude = step->ude;
 
@@ -47,7 +47,7 @@ static bool occurs(struct mos_dispatch *d, struct mos_step *step)
 	return ude->filter(d->mctx, d->sock, d->side, ude->id, arg_of(ude));
 }
 
-static void run_tree(struct mos_dispatch *d)
+static void run_tree(struct mos_event_dispatch *d)
 {
 	struct mos_tree *tree = d->tree;
 	uint32_t i = 0;
@@ -68,7 +68,7 @@ static void run_tree(struct mos_dispatch *d)
 	discard_marks(d);
 }
 
-void mos_dispatch_events(struct mos_dispatch *d, uint32_t bits)
+void mos_event_dispatch_run(struct mos_event_dispatch *d, uint32_t bits)
 {
 	d->depth = d->outer != NULL ? d->outer->depth + 1 : 0;
 	d->raised = 0;
@@ -86,7 +86,7 @@ void mos_dispatch_events(struct mos_dispatch *d, uint32_t bits)
 	}
 }
 
-int mos_dispatch_raise(struct mos_dispatch *d, event_t child)
+int mos_event_dispatch_raise(struct mos_event_dispatch *d, event_t child)
 {
 	const struct mos_ude *ude = mos_ude_lookup(child);
 	struct mos_step *step;

@@ -10,27 +10,27 @@
  * own. This module knows no sockets and no packets; whoever runs a dispatch keeps hold of the set.
  * Stack thread. Memory: the caller's.
  */
-#ifndef MOS_SECONDARY_DISPATCH_H
-#define MOS_SECONDARY_DISPATCH_H
+#ifndef MOS_SECONDARY_EVENT_DISPATCH_H
+#define MOS_SECONDARY_EVENT_DISPATCH_H
 
 #include <stdint.h>
 
 #include "mos_api.h"
 #include "secondary/cb_set/cb_set.h"
 
-#define MOS_DISPATCH_NESTED_MAX 32 /* levels on which events can be raised */
+#define MOS_EVENT_NESTED_MAX 32 /* levels on which events can be raised */
 
-struct mos_dispatch {
+struct mos_event_dispatch {
 	/* set by the caller */
 	mctx_t mctx;
 	const struct mos_cb_set *set;
-	const struct mos_dispatch *outer; /* the one whose callback started this one, or NULL */
-	const uint8_t *stopped;           /* bit `side`: call nothing more, at once; NULL: never */
+	const struct mos_event_dispatch *outer; /* its callback started this one; or NULL */
+	const uint8_t *stopped; /* bit `side`: call nothing more, at once; NULL: never */
 	int sock;
 	int side;
 	enum mos_hook hook;
 
-	/* mos_dispatch_events */
+	/* mos_event_dispatch_run */
 	const struct mos_ude *running; /* NULL: a built-in event */
 	struct mos_tree *tree;         /* of the built-in event under way; may be NULL */
 	unsigned bit;                  /* its number */
@@ -39,7 +39,7 @@ struct mos_dispatch {
 };
 
 /* Run the callbacks for `bits` (MOS_ON_*). */
-void mos_dispatch_events(struct mos_dispatch *d, uint32_t bits);
+void mos_event_dispatch_run(struct mos_event_dispatch *d, uint32_t bits);
 
 /*
  * Let child, allocated directly below the event whose filter or callback is running, occur in its
@@ -47,6 +47,6 @@ void mos_dispatch_events(struct mos_dispatch *d, uint32_t bits);
  * 0, -EINVAL (not allocated, or not there), -ENOENT (no callback for it, nor below it, in this
  * set), -ENOMEM (nested too deeply).
  */
-int mos_dispatch_raise(struct mos_dispatch *d, event_t child);
+int mos_event_dispatch_raise(struct mos_event_dispatch *d, event_t child);
 
 #endif

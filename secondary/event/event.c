@@ -11,8 +11,8 @@ static __attribute__((noinline)) void run(struct mos_ctx *c, const struct mos_cb
                                           const uint8_t *stopped, int sock, int side,
                                           enum mos_hook hook, uint32_t bits)
 {
-	struct mos_dispatch *outer = c->dispatch;
-	struct mos_dispatch d = {
+	struct mos_event_dispatch *outer = c->dispatch;
+	struct mos_event_dispatch d = {
 		.mctx = &c->api,
 		.set = set,
 		.outer = outer,
@@ -23,7 +23,7 @@ static __attribute__((noinline)) void run(struct mos_ctx *c, const struct mos_cb
 	};
 
 	c->dispatch = &d;
-	mos_dispatch_events(&d, bits);
+	mos_event_dispatch_run(&d, bits);
 	c->dispatch = outer;
 }
 
@@ -69,7 +69,7 @@ static void dispatch_mon(struct mos_ctx *c, int id, event_t event)
 
 int mos_event_raise(struct mos_ctx *c, event_t child)
 {
-	return c->dispatch != NULL ? mos_dispatch_raise(c->dispatch, child) : -EPERM;
+	return c->dispatch != NULL ? mos_event_dispatch_raise(c->dispatch, child) : -EPERM;
 }
 
 /* ---- flows ---- */

@@ -28,7 +28,7 @@ struct script {
 static struct mos_cb_sets t;
 static struct mos_cb_set *set; /* of the socket */
 static struct script script[2 * EVENTS];
-static struct mos_dispatch *under_way;
+static struct mos_event_dispatch *under_way;
 static uint8_t stopped;
 static char called[512];
 static int raise_result;
@@ -52,7 +52,7 @@ static void note(event_t event, const char *mark)
 
 static void dispatch(event_t events)
 {
-	struct mos_dispatch d = {
+	struct mos_event_dispatch d = {
 		.mctx = mctx,
 		.set = set,
 		.outer = under_way,
@@ -63,14 +63,15 @@ static void dispatch(event_t events)
 	};
 
 	under_way = &d;
-	mos_dispatch_events(&d, (uint32_t)events);
-	under_way = (struct mos_dispatch *)(uintptr_t)d.outer;
+	mos_event_dispatch_run(&d, (uint32_t)events);
+	under_way = (struct mos_event_dispatch *)(uintptr_t)d.outer;
 }
 
 static void raise_all(unsigned bits)
 {
 	for (; bits != 0; bits &= bits - 1)
-		raise_result = mos_dispatch_raise(under_way, FIRST + (event_t)__builtin_ctz(bits));
+		raise_result =
+			mos_event_dispatch_raise(under_way, FIRST + (event_t)__builtin_ctz(bits));
 }
 
 static void check_args(mctx_t m, int sock, int side, event_t event, const filter_arg_t *arg)
@@ -397,7 +398,7 @@ END_TEST
 
 START_TEST(too_deep_is_an_answer)
 {
-	struct mos_dispatch outer = {.depth = MOS_DISPATCH_NESTED_MAX - 2};
+	struct mos_event_dispatch outer = {.depth = MOS_EVENT_NESTED_MAX - 2};
 
 	raise_tree();
 	under_way = &outer;

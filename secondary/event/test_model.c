@@ -52,7 +52,7 @@ struct frame {
 	int sock;
 	enum mos_hook hook;
 	/* real */
-	struct mos_dispatch d;
+	struct mos_event_dispatch d;
 	/* model */
 	uint8_t cb[NODES];  /* of the hook when it began */
 	bool needed[NODES]; /* it or one below it has a callback */
@@ -223,7 +223,7 @@ static const callback_t callbacks[CALLBACKS] = {NULL, cb_1, cb_2};
 
 static int real_raise(int child)
 {
-	return mos_dispatch_raise(&real_world.top->d, event_of(child));
+	return mos_event_dispatch_raise(&real_world.top->d, event_of(child));
 }
 
 static void real_change(int sock, int node, enum mos_hook hook, int cb)
@@ -262,7 +262,7 @@ static void real_dispatch(int sock, enum mos_hook hook, uint32_t bits, uint64_t 
 	};
 
 	real_world.top = &f;
-	mos_dispatch_events(&f.d, bits);
+	mos_event_dispatch_run(&f.d, bits);
 	real_world.top = outer;
 }
 
