@@ -34,7 +34,7 @@ bool watch_init(void);
  */
 bool watch_start(mctx_t mctx, const char *expression);
 
-/* How many transactions were handed to the output, and how many connections given up. Any thread. */
+/* How many transactions went to the output, and how many connections were given up. Any thread. */
 void watch_sum(uint64_t *transactions, uint64_t *given_up);
 
 #endif

@@ -8,11 +8,13 @@
  * What no monitor can know, the comparison leaves open between CLOSED and TIME_WAIT: which segment
  * an end saw before it sent a FIN whose first copy never came by, or was refused as too old, and
  * whether an RST that went by arrived. RSTs are lost only behind the monitor, and an outage of the
- * monitor ends before the first FIN. Not compared, but counted, are connections whose FIN or RST was refused because an
- * outage had swallowed the end of the handshake, and those whose SYN turned up again after the end.
+ * monitor ends before the first FIN. Not compared, but counted, are connections whose FIN or RST
+ * was refused because an outage had swallowed the end of the handshake, and those whose SYN turned
+ * up again after the end.
  *
  * In half of the connections both ends use timestamps. What the monitor refuses for its timestamp
- * alone, the end must refuse when it gets there, whatever was lost and came in another order before.
+ * alone, the end must refuse when it gets there, whatever was lost and came in another order
+ * before.
  *
  * MOS_TEST_SEED makes another run; it is printed.
  */

@@ -12,8 +12,8 @@
  *
  *   SND CLI: PKT_IN CONN_START STATE_CHANGE [SYN_SENT/LISTEN]
  *
- * with the states of client and server as the callback reads them, if it is about a flow. With hs.show_sock the number of
- * the passive socket, or the id of a raw one, stands in front.
+ * with the states of client and server as the callback reads them, if it is about a flow. With
+ * hs.show_sock the number of the passive socket, or the id of a raw one, stands in front.
  */
 #ifndef MOS_TEST_HARNESS_H
 #define MOS_TEST_HARNESS_H
