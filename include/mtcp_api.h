@@ -245,9 +245,10 @@ mtcp_sighandler_t mtcp_register_signal(int signum, mtcp_sighandler_t handler);
 int mtcp_socket(mctx_t mctx, int domain, int type, int protocol);
 
 /*
- * Close a socket. The id may be used again at once. Sections 3.3, 10.2.
+ * Close a socket. Sections 3.3, 10.2.
  *
- * Monitoring sockets: the filter, callbacks and uctx of the socket go. Connections are not
+ * Monitoring sockets: the filter, callbacks and uctx of the socket go, and between two rounds of
+ * the stack thread its id becomes free: till then it counts as in use. Connections are not
  * touched: flows of a closed passive socket are detached without MOS_ON_CONN_END. The active
  * socket of a flow is the stack's and cannot be closed.
  *

@@ -178,6 +178,7 @@ static bool wait_until_open(struct mos_ctx *c, enum mos_loop_end *why)
 		struct timespec nap = {.tv_nsec = SLEEP_MAX_NS};
 
 		mos_lease_beat(&c->shard->lease);
+		mos_sockets_sweep(&c->sockets);
 		if (must_end(c, 0, why))
 			return false;
 		nanosleep(&nap, NULL);

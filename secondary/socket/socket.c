@@ -351,6 +351,9 @@ int mos_socket_bind(struct mos_sockets *s, int id, struct mos_filter *const f[MO
 /* Flow entries of a closed socket that one sweep looks at: keeps rounds short. */
 #define SWEEP_FLOWS 8192
 
+/* So many sweeps in a row may find the lock taken; the next one waits for it. */
+#define SWEEPS_MISSED_MAX 16
+
 /* Give back what a closed socket still holds. False: there is more to do. */
 static bool sweep_socket(struct mos_sockets *s, struct mos_mon_sock *m)
 {
@@ -373,6 +376,21 @@ static bool sweep_socket(struct mos_sockets *s, struct mos_mon_sock *m)
 	return true;
 }
 
+/*
+ * Packets do not wait for who has the lock. But one who takes it again and again must not keep us
+ * from freeing what he leaves; nobody has it for long.
+ */
+static bool lock_to_sweep(struct mos_sockets *s)
+{
+	if (pthread_mutex_trylock(&s->lock) != 0) {
+		if (++s->sweeps_missed < SWEEPS_MISSED_MAX)
+			return false;
+		pthread_mutex_lock(&s->lock);
+	}
+	s->sweeps_missed = 0;
+	return true;
+}
+
 void mos_sockets_sweep(struct mos_sockets *s)
 {
 	bool more = false;
@@ -380,8 +398,8 @@ void mos_sockets_sweep(struct mos_sockets *s)
 	if (mos_likely(!atomic_load_explicit(&s->sweep, memory_order_relaxed) &&
 	               !mos_cb_sets_crowded(&s->sets)))
 		return;
-	if (pthread_mutex_trylock(&s->lock) != 0)
-		return; /* packets do not wait for this */
+	if (!lock_to_sweep(s))
+		return;
 	for (int id = 0; id < MOS_MON_ID_MAX; id++)
 		if (atomic_load_explicit(&s->mon[id].state, memory_order_acquire) ==
 		    MOS_SOCK_CLOSING)

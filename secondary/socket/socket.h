@@ -80,6 +80,7 @@ struct mos_sockets {
 	_Atomic uint64_t passive_path;
 	_Atomic uint64_t raw_path; /* bit per id */
 	_Atomic bool sweep;        /* a socket is closing, a filter replaced */
+	uint32_t sweeps_missed;    /* stack thread: in a row, since another thread had the lock */
 };
 
 static_assert(MOS_MON_ID_MAX <= 64, "sets of ids are words, with a bit per id");
@@ -148,7 +149,7 @@ uint8_t mos_sockets_unbuffered(struct mos_sockets *s, uint32_t flow);
 
 /*
  * Between rounds: free the flow entries of closed sockets, their ids and numbers, replaced filters,
- * callback sets nobody has. Puts it off when another thread has the lock.
+ * callback sets nobody has. Puts it off when another thread has the lock, some times in a row.
  */
 void mos_sockets_sweep(struct mos_sockets *s);
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "secondary/filter/filter.h"
 #include "secondary/socket/socket.h"
@@ -593,6 +594,39 @@ START_TEST(replaced_filters_wait_for_the_sweep)
 }
 END_TEST
 
+static pthread_barrier_t taken;
+
+static void *hold_lock(void *unused)
+{
+	const struct timespec nap = {.tv_nsec = 50000000};
+
+	pthread_mutex_lock(&s.lock);
+	pthread_barrier_wait(&taken);
+	nanosleep(&nap, NULL);
+	pthread_mutex_unlock(&s.lock);
+	return NULL;
+}
+
+START_TEST(sweep_waits_for_the_lock_when_it_found_it_taken_many_times)
+{
+	int id = mos_socket_open(&s, RAW), sweeps = 1;
+	pthread_t t;
+
+	bind_filters(id, new_filter(1), NULL);
+	bind_filters(id, new_filter(2), NULL);
+	pthread_barrier_init(&taken, NULL, 2);
+	ck_assert_int_eq(pthread_create(&t, NULL, hold_lock, NULL), 0);
+	pthread_barrier_wait(&taken);
+	mos_sockets_sweep(&s);
+	ck_assert_int_eq(atomic_load(&filters), 2);
+	for (; atomic_load(&filters) == 2; sweeps++)
+		mos_sockets_sweep(&s);
+	ck_assert_int_lt(sweeps, 100);
+	pthread_join(t, NULL);
+	pthread_barrier_destroy(&taken);
+}
+END_TEST
+
 START_TEST(filters_of_a_closed_socket_are_freed)
 {
 	int id = mos_socket_open(&s, PASSIVE);
@@ -851,6 +885,7 @@ static TCase *hold_case(void)
 	tcase_add_test(tc, side_is_kept_as_long_as_one_socket_wants_it);
 	tcase_add_test(tc, filter_stays_until_it_is_replaced);
 	tcase_add_test(tc, replaced_filters_wait_for_the_sweep);
+	tcase_add_test(tc, sweep_waits_for_the_lock_when_it_found_it_taken_many_times);
 	tcase_add_test(tc, filters_of_a_closed_socket_are_freed);
 	tcase_add_test(tc, filter_for_no_socket_is_freed);
 	return tc;

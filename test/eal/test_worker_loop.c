@@ -94,6 +94,37 @@ START_TEST(no_packet_is_taken_before_the_program_has_set_up)
 }
 END_TEST
 
+/* Opens as many sockets as there can be, and then one in the place of each. */
+static void *replace_sockets(void *arg)
+{
+	const struct timespec nap = {.tv_nsec = 100000};
+	int id[MOS_PASSIVE_MAX - 1];
+
+	for (unsigned i = 0; i < RTE_DIM(id); i++)
+		id[i] = hs_passive();
+	for (unsigned i = 0; i < RTE_DIM(id); i++) {
+		ck_assert_int_eq(mtcp_close(hs_mctx(), id[i]), 0);
+		while (mtcp_socket(hs_mctx(), AF_INET, MOS_SOCK_MONITOR_STREAM, 0) < 0)
+			nanosleep(&nap, NULL);
+	}
+	ck_assert_uint_eq(rte_ring_count(hs.shard->rx), 1); /* it is still the set-up */
+	atomic_store(&hs.c->open, true);
+	return arg;
+}
+
+START_TEST(closed_sockets_are_given_back_before_the_program_has_set_up)
+{
+	pthread_t t;
+
+	open_flow();
+	hs_send(&data);
+	hs.root->run = MOS_RUN_ENDING;
+	ck_assert_int_eq(pthread_create(&t, NULL, replace_sockets, NULL), 0);
+	ck_assert_int_eq(mos_loop_run(hs.c), MOS_LOOP_INPUT_ENDED);
+	pthread_join(t, NULL);
+}
+END_TEST
+
 TCase *loop_case(void)
 {
 	TCase *tc = tcase_create("loop");
@@ -104,5 +135,6 @@ TCase *loop_case(void)
 	tcase_add_test(tc, loop_ends_with_the_input_once_its_ring_is_dry);
 	tcase_add_test(tc, loop_ends_with_the_primary);
 	tcase_add_test(tc, no_packet_is_taken_before_the_program_has_set_up);
+	tcase_add_test(tc, closed_sockets_are_given_back_before_the_program_has_set_up);
 	return tc;
 }
