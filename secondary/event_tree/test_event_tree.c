@@ -4,8 +4,11 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "secondary/event_tree/event_tree.h"
 
@@ -335,6 +338,53 @@ START_TEST(threads_define_and_look_up_at_once)
 }
 END_TEST
 
+/*
+ * A handler that waits for the stack thread, on top of a thread that has the lock: nobody would go
+ * on if a callback wanted it too. Here the handler itself plays that callback.
+ */
+static _Atomic unsigned interruptions;
+static _Atomic bool done;
+
+static void define_known(void)
+{
+	event_t id;
+
+	mos_ude_define(MOS_ON_PKT_IN, filter_a, NULL, &id);
+}
+
+static void on_interrupt(int signum)
+{
+	define_known();
+	atomic_fetch_add(&interruptions, 1);
+}
+
+static void *interrupter(void *arg)
+{
+	const struct timespec nap = {.tv_nsec = 50000}; /* let it get on meanwhile */
+
+	while (!atomic_load(&done)) {
+		pthread_kill(*(pthread_t *)arg, SIGUSR1);
+		nanosleep(&nap, NULL);
+	}
+	return NULL;
+}
+
+START_TEST(no_handler_runs_on_a_thread_that_holds_the_lock)
+{
+	struct sigaction sa = {.sa_handler = on_interrupt}, before;
+	pthread_t self = pthread_self(), t;
+
+	define(MOS_ON_PKT_IN, filter_a, NULL, 0);
+	sigaction(SIGUSR1, &sa, &before);
+	ck_assert_int_eq(pthread_create(&t, NULL, interrupter, &self), 0);
+	for (int i = 0; i < 10000 || atomic_load(&interruptions) < 100; i++)
+		define_known();
+	atomic_store(&done, true);
+	pthread_join(t, NULL);
+	sigaction(SIGUSR1, &before, NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("event_tree");
@@ -361,6 +411,7 @@ int main(void)
 	tcase_add_test(tc, what_is_no_event_is_registered_nowhere);
 	tcase_add_test(tc, hook_points_are_the_three);
 	tcase_add_test(tc, threads_define_and_look_up_at_once);
+	tcase_add_test(tc, no_handler_runs_on_a_thread_that_holds_the_lock);
 	suite_add_tcase(s, tc);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
