@@ -66,11 +66,18 @@ struct target {
 /* 0, EBADF, ENOTSOCK (raw) or EPERM (active, on another thread). */
 static int find_target(struct mos_ctx *c, int sock, struct target *t)
 {
-	t->mon = mos_socket_mon(&c->sockets, sock);
-	if (t->mon != NULL)
-		return t->mon->type == MOS_SOCK_MONITOR_STREAM ? 0 : ENOTSOCK;
+	int type = mos_socket_type(&c->sockets, sock);
+
+	if (type == MOS_SOCK_UNUSED)
+		return EBADF;
+	if (type == MOS_SOCK_MONITOR_RAW)
+		return ENOTSOCK;
+	if (type == MOS_SOCK_MONITOR_STREAM) {
+		t->mon = mos_socket_mon(&c->sockets, sock);
+		return t->mon != NULL ? 0 : EBADF; /* closed meanwhile */
+	}
 	if (!mos_on_stack_thread(c))
-		return mos_socket_type(&c->sockets, sock) != MOS_SOCK_UNUSED ? EPERM : EBADF;
+		return EPERM;
 	t->entry = mos_socket_active(&c->sockets, sock, &t->flow);
 	return t->entry != NULL ? 0 : EBADF;
 }
