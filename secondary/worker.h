@@ -98,7 +98,7 @@ struct mos_ctx {
 	uint8_t *scratch;             /* frame copy behind mtcp_getlastpkt's pointers */
 
 	/* clock */
-	uint64_t now_ns;
+	uint64_t now_ns; /* any thread reads it, for a timer: stored in one piece */
 	uint32_t now_ms;
 	uint64_t next_check_ns; /* when the control socket is looked at again */
 	uint32_t idle_rounds;

@@ -39,7 +39,7 @@ void mos_loop_clock(struct mos_ctx *c)
 			return;
 	}
 	if (now > c->now_ns) {
-		c->now_ns = now;
+		__atomic_store_n(&c->now_ns, now, __ATOMIC_RELAXED);
 		c->now_ms = (uint32_t)(now / 1000000);
 	}
 }

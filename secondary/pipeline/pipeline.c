@@ -35,7 +35,7 @@ static void prefetch_burst(const struct mos_ctx *c, struct rte_mbuf *const *pkts
 static void follow_packet_clock(struct mos_ctx *c, uint64_t ts_ns)
 {
 	if (ts_ns > c->now_ns) {
-		c->now_ns = ts_ns;
+		__atomic_store_n(&c->now_ns, ts_ns, __ATOMIC_RELAXED);
 		c->now_ms = (uint32_t)(ts_ns / 1000000);
 	}
 }
