@@ -1,9 +1,9 @@
 /* Clock and timers: specification section 9. */
 #include <errno.h>
-#include <signal.h>
 
 #include "mos_ext.h"
 #include "secondary/api/api_priv.h"
+#include "secondary/util/hold_signals.h"
 #include "secondary/worker.h"
 
 uint32_t mtcp_cb_get_ts(mctx_t mctx)
@@ -15,25 +15,17 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx)
 
 /* ---- timers ---- */
 
-/*
- * While a thread has the timers' lock, no handler of the application may run on it: a handler that
- * waits for the stack thread would wait for ever, should a callback want the lock. The stack thread
- * handles no signals anyway.
- */
+/* Around what takes the timers' lock. */
 static void hold_signals(const struct mos_ctx *c, sigset_t *old)
 {
-	sigset_t all;
-
-	if (mos_on_stack_thread(c))
-		return;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, old);
+	if (!mos_on_stack_thread(c))
+		mos_signals_hold(old);
 }
 
 static void release_signals(const struct mos_ctx *c, const sigset_t *old)
 {
 	if (!mos_on_stack_thread(c))
-		pthread_sigmask(SIG_SETMASK, old, NULL);
+		mos_signals_release(old);
 }
 
 /* Far enough for any program, and no overflow when added to the clock. */

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mtcp_util.h"
+#include "secondary/util/hold_signals.h"
 
 #define BUCKETS 4096
 
@@ -39,17 +39,14 @@ static _Atomic(struct entry *) table[MOS_UDE_MAX]; /* by id; read without lock *
 /* With signals held back: a handler may define events too, or wait for a thread that does. */
 static void enter(sigset_t *old)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, old);
+	mos_signals_hold(old);
 	pthread_mutex_lock(&lock);
 }
 
 static void leave(const sigset_t *old)
 {
 	pthread_mutex_unlock(&lock);
-	pthread_sigmask(SIG_SETMASK, old, NULL);
+	mos_signals_release(old);
 }
 
 static const uint16_t registrable[MOS_HOOK_COUNT] = {

@@ -1,11 +1,11 @@
 #include "secondary/socket/socket.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "secondary/filter/filter.h"
+#include "secondary/util/hold_signals.h"
 
 /* ---- the lock ---- */
 
@@ -19,11 +19,8 @@ void mos_sockets_on_stack_thread(void)
 
 static void lock(struct mos_sockets *s, sigset_t *old)
 {
-	sigset_t all;
-
-	sigfillset(&all);
 	if (!uninterrupted)
-		pthread_sigmask(SIG_SETMASK, &all, old);
+		mos_signals_hold(old);
 	pthread_mutex_lock(&s->lock);
 }
 
@@ -31,7 +28,7 @@ static void unlock(struct mos_sockets *s, const sigset_t *old)
 {
 	pthread_mutex_unlock(&s->lock);
 	if (!uninterrupted)
-		pthread_sigmask(SIG_SETMASK, old, NULL);
+		mos_signals_release(old);
 }
 
 /* ---- the path: open passive sockets in order of creation, one byte each ---- */
