@@ -27,8 +27,11 @@ bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint3
 		return true;
 	}
 	out->done = cur;
-	out->suspect = cur < count && l->stage != MOS_STAGE_IDLE;
-	if (out->suspect || l->stage == MOS_STAGE_AFTER)
+	if (cur < count && l->stage == MOS_STAGE_DATA)
+		out->done++; /* its verdict stands */
+	else
+		out->suspect = cur < count && l->stage != MOS_STAGE_IDLE;
+	if (out->suspect || l->stage == MOS_STAGE_DATA || l->stage == MOS_STAGE_AFTER)
 		out->flow = l->flow;
 	return true;
 }
@@ -43,7 +46,8 @@ void mos_ledger_reset(struct mos_ledger *l)
 
 const char *mos_ledger_stage_name(unsigned stage)
 {
-	static const char *const names[] = {"idle", "raw", "lookup", "snd", "rcv", "end", "after"};
+	static const char *const names[] = {"idle", "raw",  "lookup", "snd",
+	                                    "rcv",  "data", "end",    "after"};
 
 	return stage < sizeof(names) / sizeof(names[0]) ? names[stage] : "?";
 }

@@ -15,8 +15,9 @@
  *   tx prod.tail moved            the burst went out: complete the dequeue of n
  *   otherwise                     [0, cur) are finished: send them by their verdicts
  *                                 cur is the suspect if stage != IDLE
+ *                                 at stage DATA cur is finished too: only its flow is not
  *                                 the rest stays in the ring for the successor
- *                                 (all finished, at stage AFTER: the new data of a flow was)
+ *                                 (all finished, at stage AFTER: a flow was told of a loss)
  *
  * One writer, the worker that holds the shard; between two of them the primary empties it. A dead
  * process's stores up to its last one are visible, in order, to whoever learns of its death; the
@@ -41,6 +42,7 @@ enum mos_ledger_stage {
 	MOS_STAGE_LOOKUP, /* flow lookup and creation */
 	MOS_STAGE_SND,    /* sender half and its callbacks */
 	MOS_STAGE_RCV,    /* receiver half and its callbacks */
+	MOS_STAGE_DATA,   /* the packet is finished; NEW_DATA, and what nobody read is stored */
 	MOS_STAGE_END,    /* end of the flow and its callbacks */
 	MOS_STAGE_AFTER,  /* new data, timers, expiry: behind the packets of a burst */
 };

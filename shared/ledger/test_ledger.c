@@ -65,6 +65,8 @@ static const struct death deaths[] = {
 	{FLOW_KNOWN,   0,         MOS_STAGE_SND,    0,     false, true,   FLOW},
 	{FLOW_KNOWN,   3,         MOS_STAGE_RCV,    3,     false, true,   FLOW},
 	{FLOW_KNOWN,   3,         MOS_STAGE_END,    3,     false, true,   FLOW},
+	{FLOW_KNOWN,   3,         MOS_STAGE_DATA,   4,     false, false,  FLOW},
+	{FLOW_KNOWN,   BURST - 1, MOS_STAGE_DATA,   BURST, false, false,  FLOW},
 	{HALF_DONE,    3,         MOS_STAGE_RCV,    3,     false, false,  NONE},
 	{BEGUN,        4,         MOS_STAGE_IDLE,   4,     false, false,  NONE},
 	{STAGE,        BURST - 1, MOS_STAGE_RAW,    BURST - 1, false, true, NONE},
