@@ -39,8 +39,8 @@ static unsigned take_data(struct mos_flow *f, int side, const struct mos_tcp_seg
 	if (seg->payload_len == 0 || mos_seq_gt(end - seg->payload_len, h->rcv_nxt) ||
 	    mos_seq_leq(end, h->rcv_nxt) || !takes_data(f, side) || is_window_probe(h, seg))
 		return 0;
-	h->rcv_nxt = end;
-	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(end, from->fin_seq))
+	h->rcv_nxt = end + seg->follows;
+	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(h->rcv_nxt, from->fin_seq))
 		from->flags &= (uint8_t)~MOS_HALF_FIN;
 	return MOS_TRACK_DATA;
 }

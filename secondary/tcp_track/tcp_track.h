@@ -25,8 +25,9 @@
  *   others without ACK flag; with an ACK number that does not complete the handshake at a half in
  *          SYN_RCVD; numbers more than 1 GB off; timestamps older than its receiver's TS.Recent.
  *
- * No buffer is kept. rcv_nxt moves with in-order payload and with the receiver's own ACKs: they
- * prove delivery of what the monitor did not see in order. So a lost, reordered or unmonitored
+ * No buffer is kept here. rcv_nxt moves with in-order payload, over what the caller says came
+ * before it (mos_tcp_seg.follows), and with the receiver's own ACKs: they prove delivery of what the
+ * monitor did not see in order. So a lost, reordered or unmonitored
  * frame delays a transition but does not lose it:
  *   - a FIN that comes before missing data is remembered by its number;
  *   - a missed SYN/ACK is inferred from the client's next ACK: the server's iss is then ack - 1, if
@@ -98,6 +99,7 @@ struct mos_tcp_seg {
 	uint32_t seq;
 	uint32_t ack;         /* valid with MOS_TCP_ACK */
 	uint32_t payload_len; /* bytes */
+	uint32_t follows;     /* bytes behind its payload that came before it, without a hole */
 	uint16_t wnd;         /* as in the header, not scaled */
 	uint8_t flags;
 	bool has_ts;
