@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include <netinet/ip6.h>
+#include <sys/uio.h>
 
 #include "mos_api.h"
 
@@ -14,7 +15,7 @@ extern "C" {
 #endif
 
 /* Grows with each addition to this file. */
-#define MOS_EXT_VERSION 2
+#define MOS_EXT_VERSION 3
 
 /*
  * Say why the last mtcp_init() or mtcp_create_context() of this process failed: one line without
@@ -74,6 +75,75 @@ struct pkt_info_ext {
  */
 int mtcp_getlastpkt_ext(mctx_t mctx, int sock, int side, struct pkt_info *p,
                         struct pkt_info_ext *x);
+
+/* ---- Streams: stack thread ---- */
+
+/*
+ * As mtcp_peek(), without a copy: fill up to iovcnt (1..) entries of iov with where the bytes lie,
+ * in the packet that brought them or in the buffer, and move on behind them. They are read-only and
+ * stay where they are until the running callback returns; in a timer, until it returns.
+ * Returns how many bytes the entries hold together; the first entry whose iov_len is 0, if any,
+ * ends them. Else as mtcp_peek(), and
+ *   EFAULT  iov is NULL
+ *   EINVAL  iovcnt < 1
+ */
+ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int iovcnt);
+
+/* Why a MOS_ON_ERROR is raised. */
+enum mos_gap_cause {
+	/* The receiver has acknowledged bytes that never came by here. Reading goes on behind. */
+	MOS_GAP_MISSED = 1,
+	/*
+	 * Bytes this socket has not read would be pushed out by the packet at hand: read them now,
+	 * or give the buffer more room (MOS_CLIBUF, MOS_SVRBUF); else they are lost.
+	 */
+	MOS_GAP_OVERRUN,
+	/* No room: bytes that came out of order were given up, or those at hand cannot be kept. */
+	MOS_GAP_NO_ROOM,
+	/* The packet at hand ends beyond what its receiver can take: [offset, + len) does. */
+	MOS_GAP_BEYOND_WINDOW,
+	/*
+	 * The packet at hand brings bytes again, but others: who injects them wants this monitor
+	 * and the receiver to see different streams. What is held can be had with
+	 * mtcp_ppeek(offset, len), the other version lies in the packet's payload at pkt_off. The
+	 * first and the last byte of the range differ. Afterwards the overlap policy decides.
+	 */
+	MOS_GAP_CONFLICT,
+	/* A worker died while it worked on this flow: what the flow's buffers held is lost. */
+	MOS_GAP_RESTART,
+};
+
+/* A range of a stream: offset 0 is the first byte behind the SYN. */
+struct mos_stream_gap {
+	int cause;        /* enum mos_gap_cause */
+	uint32_t pkt_off; /* MOS_GAP_CONFLICT: bytes into the payload at hand; else 0 */
+	uint64_t offset;
+	uint64_t len; /* bytes */
+};
+
+/*
+ * Say what the MOS_ON_ERROR is about whose callback is running. A range that is lost need not be
+ * asked for: mtcp_peek() comes to it.
+ * Returns 0, or -1.
+ *   EACCES   bad context
+ *   EPERM    outside the stack thread
+ *   EBADF    not an active socket
+ *   EINVAL   gap is NULL, or side is neither CLI nor SVR
+ *   ENODATA  no MOS_ON_ERROR of that socket's flow and side is being raised
+ */
+int mtcp_stream_gap(mctx_t mctx, int sock, int side, struct mos_stream_gap *gap);
+
+/*
+ * More options of level SOL_MONSOCKET: set, int 0 or 1 (default 0; others EINVAL), of passive
+ * sockets (for flows to come, any thread) or active ones (stack thread). 1: bytes that were read
+ * stay in the buffer until their receiver has acknowledged them, as far as the limit goes. So a
+ * segment that comes again with other bytes is noticed (MOS_GAP_CONFLICT) though they have been
+ * read, for the price of a copy of all bytes. Holds for all sockets of the flow.
+ */
+enum mos_ext_socket_opts {
+	MOS_CLIKEEP = 0x101,
+	MOS_SVRKEEP = 0x102,
+};
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "mos_api.h"
+#include "mos_ext.h"
 
 #define UNBUILT(type, failure, name, ...) \
 	type name(__VA_ARGS__)            \
@@ -19,6 +20,9 @@
 UNBUILT(ssize_t, -1, mtcp_peek,       mctx_t mctx, int sock, int side, char *buf, size_t len)
 UNBUILT(ssize_t, -1, mtcp_ppeek,      mctx_t mctx, int sock, int side, char *buf, size_t count,
 				      uint64_t off)
+UNBUILT(ssize_t, -1, mtcp_peekv,      mctx_t mctx, int sock, int side, struct iovec *iov,
+				      int iovcnt)
+UNBUILT(int,     -1, mtcp_stream_gap, mctx_t mctx, int sock, int side, struct mos_stream_gap *gap)
 UNBUILT(int,     -1, mtcp_sendpkt,    mctx_t mctx, int sock, const struct pkt_info *pkt)
 
 /* End-host sockets */

@@ -5,6 +5,8 @@
  *   line 0  identity and what every packet looks at
  *   line 1  the two halves (client, server)
  *   line 2  what is looked at rarely
+ *   line 3  the two streams: where they are, and what the first socket has read
+ *   line 4, 5  what the other sockets have read
  *
  * One writer: the worker that holds the shard. Other processes read under the sequence counter:
  * it is odd while the writer changes the record. A worker that dies inside leaves it odd, so a
@@ -97,7 +99,30 @@ static_assert(sizeof(struct mos_half) == 32, "two halves fill one line");
 enum {
 	MOS_FLOW_IN_USE = 1 << 0,
 	MOS_FLOW_SUSPECT = 1 << 1, /* a worker died while it worked on this flow */
+	MOS_FLOW_TORN = 1 << 2, /* and its streams are not to be trusted: the successor clears it */
 };
+
+/* mos_stream.flags */
+enum {
+	MOS_STREAM_LAST = 1 << 0, /* of two versions of a byte the later counts, unless read */
+	MOS_STREAM_KEEP = 1 << 1, /* bytes that were read stay until they are acknowledged */
+	MOS_STREAM_OFF = 1 << 2,  /* no buffer: MOS_CLIBUF or MOS_SVRBUF = 0 */
+};
+
+#define MOS_SOCKETS_MAX 8 /* of a flow: passive numbers */
+
+/* The bytes one half has received: secondary/stream. */
+struct mos_stream {
+	uint64_t next;   /* offset of rcv_nxt, without the FIN: all below came, or is lost */
+	uint64_t pos0;   /* offset up to which the socket with passive number 0 has read */
+	uint32_t limit;  /* bytes of unread data that are kept */
+	uint32_t acked;  /* latest ACK number of the half (with MOS_STREAM_KEEP) */
+	uint32_t chunks; /* a mos_chunk_list; nothing to a successor */
+	uint8_t flags;   /* MOS_STREAM_* */
+	uint8_t readers; /* bit per passive number: it reads, so bytes are kept for it */
+	uint16_t unused;
+};
+static_assert(sizeof(struct mos_stream) == 32, "two streams fill one line");
 
 /*
  * Deaths of workers on one flow after which it is passed unmonitored. A flow that has since come
@@ -128,10 +153,15 @@ struct mos_flow {
 	uint8_t mac[2][6];   /* S link address of each side, as in the first SYN */
 	uint16_t ts_lag[2];  /* S how far behind ts_recent of each side its peer's TS.Recent is */
 	uint32_t wnd_max[2]; /* S largest window of each half so far, bytes */
+	/* line 3 */
+	struct mos_stream stream[2]; /* S what client and server have received */
+	/* lines 4 and 5 */
+	uint64_t pos[2][MOS_SOCKETS_MAX]; /* S read positions of passive numbers 1..7; [0] unused */
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");
-static_assert(sizeof(struct mos_flow) == 192, "three lines");
+static_assert(offsetof(struct mos_flow, stream) == 192, "line 3");
+static_assert(sizeof(struct mos_flow) == 384, "six lines");
 
 /* Bracket every change of a record. The fences keep the counter outside the change. */
 static inline void mos_flow_write_begin(struct mos_flow *f)

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "shared/chunk_pool/chunk_pool.h"
 #include "shared/control/control_msg.h"
 #include "shared/flow_table/flow.h"
 #include "shared/packet/packet.h"
@@ -40,6 +41,7 @@ uint64_t mos_layout_hash(void)
 		sizeof(struct mos_shard),
 		offsetof(struct mos_shard, rx),
 		offsetof(struct mos_shard, flow_table),
+		offsetof(struct mos_shard, chunk_pool),
 		offsetof(struct mos_shard, lease),
 		offsetof(struct mos_shard, ledger),
 		offsetof(struct mos_shard, counters),
@@ -57,6 +59,12 @@ uint64_t mos_layout_hash(void)
 		offsetof(struct mos_flow, mac),
 		offsetof(struct mos_flow, ts_lag),
 		offsetof(struct mos_flow, wnd_max),
+		offsetof(struct mos_flow, stream),
+		offsetof(struct mos_flow, pos),
+		sizeof(struct mos_stream),
+		offsetof(struct mos_stream, readers),
+		sizeof(struct mos_chunk),
+		offsetof(struct mos_chunk, bytes),
 		sizeof(struct mos_flow_key),
 		sizeof(struct mos_half),
 		offsetof(struct mos_half, flags),

@@ -20,7 +20,7 @@
 #include "shared/platform.h"
 
 #define MOS_ROOT_MAGIC     UINT64_C(0x6d6f732d726f6f74) /* "mos-root" */
-#define MOS_LAYOUT_VERSION 2
+#define MOS_LAYOUT_VERSION 3
 
 #define MOS_SHARD_MAX 32
 #define MOS_PORT_MAX  16
@@ -54,6 +54,7 @@ struct mos_settings {
 	uint32_t flow_area;      /* bytes of user area per flow, 0 = none */
 	uint32_t tcp_timeout_ms; /* idle flows end after this; 0 = never */
 	uint32_t tcp_tw_ms;      /* TIME_WAIT */
+	uint32_t rmem_size;      /* bytes of unread data that a side of a flow keeps */
 	uint8_t forward;         /* 1 = forward, 0 = consume */
 	uint8_t clock_packet;    /* 1 = the capture's clock is the stack's */
 	uint8_t idle_poll;       /* 1 = never sleep */

@@ -1,7 +1,7 @@
 /*
  * One shard: everything a worker needs for the flows that hash to it, in one memzone.
  *
- *   | struct mos_shard | rx ring | tx ring | blank ring | flow table | user areas |
+ *   | struct mos_shard | rx ring | tx ring | blank ring | flow table | user areas | chunk pool |
  *
  *   ring   producer   consumer   holds
  *   rx     I/O lcore  worker     packets to process; the burst in hand stays in it (see ledger.h)
@@ -37,6 +37,8 @@ struct mos_shard {
 	uint64_t flow_table_bytes; /* I */
 	void *user_areas;          /* I hugepage VA, NULL without flow_area */
 	uint64_t user_area_bytes;  /* I of one flow */
+	void *chunk_pool;          /* I hugepage VA; shared/chunk_pool */
+	uint64_t chunk_pool_bytes; /* I */
 
 	struct mos_lease lease;
 	struct mos_ledger ledger;

@@ -1,0 +1,196 @@
+/*
+ * Byte streams: what each half of a flow has received, in order, for the sockets that read it.
+ *
+ *   offset 0 = first byte behind the SYN (irs + 1); 64 bits; next = offset of rcv_nxt
+ *
+ *                 keep          pos[k]                 next
+ *   ...given back | held, or lost: read, unread        | out of order, with holes ...
+ *                 '------ chunks ------'--- the tail --'------ chunks ------
+ *
+ * In-order bytes of the packet in hand are not copied: they are the tail, and what is read of it
+ * comes from the packet. When the work on the packet is done, mos_stream_settle() copies to chunks
+ * what some socket has not read; all else that is out of order or unread lies in chunks already.
+ *
+ * Who decides what is in order is secondary/tcp_track: `next` follows rcv_nxt and nothing else. It
+ * passes bytes that came, or, by an ACK of the receiver, bytes that this monitor never saw: these
+ * are a gap. A byte in [0, next) is held, or it is lost; reading tells which (-n, ENODATA), so no
+ * list of gaps is needed.
+ *
+ * Limits. Of what is in order and unread, a side keeps the newest `limit` bytes. Out of order it
+ * keeps what lies in its receiver's window, in at most a quarter of the pool. When the pool is
+ * empty, first the chunk that has been out of order for longest goes, whosever it is; when there is
+ * none, the oldest of this stream; when it has none, the bytes at hand are not kept. What was lost
+ * that way is counted, and told: in mos_stream_loss, or by the list of those who lost chunks.
+ *
+ * Crash: every change of a stream happens while the ledger names its flow, except that reading from
+ * elsewhere moves a position (one store) and gives back chunks behind it, and that another flow's
+ * pressure takes chunks (one store each). After a death the flow that was named has MOS_FLOW_TORN;
+ * mos_streams_join() drops what its streams held; all others are whole.
+ *
+ * Stack thread of the worker that holds the shard. Pure: knows neither mbufs nor events nor clocks.
+ */
+#ifndef MOS_SECONDARY_STREAM_H
+#define MOS_SECONDARY_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "shared/chunk_pool/chunk_pool.h"
+#include "shared/counters/counters.h"
+#include "shared/flow_table/flow_table.h"
+
+#define MOS_EVICTED_MAX 64
+#define MOS_READ_MAX    64
+
+/* Contiguous payload at an offset of a stream. */
+struct mos_piece {
+	uint64_t from;
+	const uint8_t *bytes;
+	uint32_t len;
+};
+
+/* [from, end) of a stream; empty when equal. */
+struct mos_stream_range {
+	uint64_t from, end;
+};
+
+/* A stream that lost out-of-order bytes to another's need, to be told by the pipeline. */
+struct mos_stream_evicted {
+	uint64_t owner; /* of the flow then: it may have ended since */
+	uint32_t flow;
+	uint8_t side;
+	struct mos_stream_range range;
+};
+
+struct mos_streams {
+	struct mos_chunk_pool pool;
+	struct mos_flow_table *flows;
+	struct mos_counters *counters;
+	uint32_t share_max; /* chunks a stream may have out of order */
+
+	/* the packet in hand: len 0 = no tail */
+	uint32_t tail_flow;
+	int tail_side;
+	struct mos_piece tail;
+
+	/* Streams read while their flow was not in hand: mos_streams_settle_read. */
+	uint32_t read_count;
+	struct {
+		uint32_t flow;
+		int side;
+	} read[MOS_READ_MAX];
+
+	uint32_t evicted_count; /* the reader empties it; a full list is only counted */
+	struct mos_stream_evicted evicted[MOS_EVICTED_MAX];
+};
+
+/* ---- life ---- */
+
+/*
+ * Open the pool in mem (mem_len bytes) and take over what the flows in the table have there. The
+ * streams of flows with MOS_FLOW_TORN lose all they held, and go on at rcv_nxt; the flag stays, for
+ * the pipeline to tell. 0 or -errno of mos_chunk_pool_join.
+ */
+int mos_streams_join(struct mos_streams *s, void *mem, size_t mem_len, struct mos_flow_table *flows,
+                     struct mos_counters *counters);
+void mos_streams_leave(struct mos_streams *s);
+
+/* Both streams of a flow give back their chunks: it ends, or nobody reads it any more. */
+void mos_streams_free_flow(struct mos_streams *s, uint32_t flow);
+void mos_stream_free(struct mos_streams *s, uint32_t flow, int side);
+
+/* ---- where things are ---- */
+
+/* The offset of a sequence number; negative before the first byte. Right within 2 GB of next. */
+int64_t mos_stream_offset(const struct mos_flow *f, int side, uint32_t seq);
+
+/* Read position of the socket with passive number k. */
+uint64_t *mos_stream_pos(struct mos_flow *f, int side, unsigned k);
+
+/* ---- a packet: in this order ---- */
+
+/*
+ * next := rcv_nxt, for a half that has none of its data in hand: its own ACK may have moved it.
+ * Also keeps the offsets right where nobody reads. gap: bytes it passed that are not held: the
+ * first range of them. Returns how many bytes became in order that are held.
+ */
+uint64_t mos_stream_advance(struct mos_streams *s, uint32_t flow, int side,
+                            struct mos_stream_range *gap);
+
+/*
+ * Do held bytes differ from those of the piece? *where: from the first that differs to behind the
+ * last.
+ */
+bool mos_stream_conflicts(struct mos_streams *s, uint32_t flow, int side,
+                          const struct mos_piece *piece, struct mos_stream_range *where);
+
+/*
+ * The sockets (bit per passive number) that have unread bytes which a piece of new bytes in order
+ * would push out. *lost: of the one that is farthest behind.
+ */
+uint8_t mos_stream_overrun(struct mos_streams *s, uint32_t flow, int side,
+                           const struct mos_piece *piece, struct mos_stream_range *lost);
+
+/* How many bytes are held from offset `end` on without a hole. */
+uint32_t mos_stream_follows(struct mos_streams *s, uint32_t flow, int side, uint64_t end);
+
+/*
+ * The piece has arrived; rcv_nxt says up to where all is in order now. What is new of it becomes
+ * the tail if it ends there and the tail is enough, else goes to chunks; what is held already stays
+ * or is replaced by the stream's policy. window_end: offset beyond which out-of-order bytes are not
+ * kept. last: false = another piece of the same packet follows (a frame in several mbufs).
+ * *lost: bytes that could not be kept. Returns how many held bytes became in order.
+ */
+uint64_t mos_stream_arrive(struct mos_streams *s, uint32_t flow, int side,
+                           const struct mos_piece *piece, uint64_t window_end, bool last,
+                           struct mos_stream_range *lost);
+
+/*
+ * The work on the packet is done: copy what is unread of the tail, give back what all have read,
+ * push out what is beyond the limit. The tail is gone.
+ */
+void mos_stream_settle(struct mos_streams *s, uint32_t flow, int side);
+
+/*
+ * Between rounds: streams that were read elsewhere than in work on their own packet (in a timer)
+ * give back what all have read. One that found the list full does so at its next settle.
+ */
+void mos_streams_settle_read(struct mos_streams *s);
+
+/* The packet's bytes are about to change or to go: copy the whole tail to chunks now. */
+void mos_stream_detach_tail(struct mos_streams *s);
+
+/*
+ * ---- reading: k is a passive number, its bit in readers is set by the first read ----
+ * Nothing is given back while a callback runs, so what readv filled in stays good. in_hand: the
+ * flow is the one whose packet is worked on, so a settle follows; else it is noted for later.
+ */
+
+/*
+ * Copy up to len bytes from pos[k] and move it. How many; 0 at next; -n: the next n bytes are lost,
+ * and pos[k] is behind them.
+ */
+int64_t mos_stream_read(struct mos_streams *s, uint32_t flow, int side, unsigned k, bool in_hand,
+                        void *buf, size_t len);
+
+/*
+ * The same without a copy: fill up to *iovcnt entries that point into chunks and the packet; they
+ * are good until the next mos_stream_settle or _arrive of this stream. *iovcnt: how many are used.
+ */
+int64_t mos_stream_readv(struct mos_streams *s, uint32_t flow, int side, unsigned k, bool in_hand,
+                         struct iovec *iov, int *iovcnt);
+
+/* Copy up to len bytes held from offset off on, up to the first hole. 0: not held. */
+size_t mos_stream_at(struct mos_streams *s, uint32_t flow, int side, void *buf, size_t len,
+                     uint64_t off);
+
+/*
+ * The first range that is held and ends behind off: walk all of them with off = 0, then range.end.
+ * False: there is none. Ranges never touch each other.
+ */
+bool mos_stream_held(struct mos_streams *s, uint32_t flow, int side, uint64_t off,
+                     struct mos_stream_range *range);
+
+#endif
