@@ -215,7 +215,7 @@ static struct mos_mon_sock *passive_by_number(struct mos_sockets *s, uint32_t k)
 }
 
 /* On the stack thread, or under the lock: neither lets the flow entries be freed meanwhile. */
-struct mos_flow_sock *mos_socket_active(struct mos_sockets *s, int id, uint32_t *flow)
+struct mos_mon_sock *mos_socket_of_active(struct mos_sockets *s, int id, uint32_t *flow)
 {
 	struct mos_mon_sock *m;
 	uint32_t k, n;
@@ -228,6 +228,17 @@ struct mos_flow_sock *mos_socket_active(struct mos_sockets *s, int id, uint32_t 
 		return NULL;
 	m = passive_by_number(s, k);
 	if (m == NULL || atomic_load_explicit(&m->flows[n].set, memory_order_relaxed) == NULL)
+		return NULL;
+	*flow = n;
+	return m;
+}
+
+struct mos_flow_sock *mos_socket_active(struct mos_sockets *s, int id, uint32_t *flow)
+{
+	uint32_t n;
+	struct mos_mon_sock *m = mos_socket_of_active(s, id, &n);
+
+	if (m == NULL)
 		return NULL;
 	if (flow != NULL)
 		*flow = n;

@@ -132,6 +132,8 @@ void mos_sockets_on_stack_thread(void);
 
 /* The entry of an active socket id and its flow record; NULL if the id names no attached flow. */
 struct mos_flow_sock *mos_socket_active(struct mos_sockets *s, int id, uint32_t *flow);
+/* The same, but the passive socket whose entry that is. */
+struct mos_mon_sock *mos_socket_of_active(struct mos_sockets *s, int id, uint32_t *flow);
 
 /*
  * Attach a new flow to the passive sockets of `ids` (bit per id) that are still open; each gets the

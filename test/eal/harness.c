@@ -361,6 +361,8 @@ struct rte_mbuf *hs_send(const struct hs_pkt *p)
 	tf_tcp(&f, p->ts != 0 ? 12 : 0);
 	tcp = f.b + f.l4_off;
 	tf_payload(&f, p->payload);
+	if (p->bytes != NULL)
+		memcpy(f.b + f.payload_off, p->bytes, p->payload);
 	if (p->from == MOS_SVR) {
 		swap_bytes(src, src + addr_len, addr_len);
 		swap_bytes(tcp, tcp + 2, 2);

@@ -54,6 +54,7 @@ struct hs_pkt {
 	bool ip6;
 	bool bad_sum;        /* of TCP */
 	uint32_t ts, ts_ecr; /* timestamps; no such option when ts is 0 */
+	const void *bytes;   /* the payload; NULL: all x */
 };
 
 struct harness {
