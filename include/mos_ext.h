@@ -33,7 +33,7 @@ const char *mos_last_error(void);
  */
 const char *mtcp_filter_error(void);
 
-/* ---- Timers that can be cancelled ---- */
+/* ---- Timers that can be cancelled, and the clock ---- */
 
 /* One timer that was set; never given out twice in one context. 0 is none. */
 typedef uint64_t mos_timer_t;
@@ -55,6 +55,15 @@ mos_timer_t mtcp_timer_set(mctx_t mctx, int id, const struct timeval *t, callbac
  *   ENOENT  it has run, is running, was cancelled, or never was
  */
 int mtcp_timer_cancel(mctx_t mctx, mos_timer_t timer);
+
+/*
+ * As mtcp_cb_get_ts(), but in full: nanoseconds since 1970. With `clock = packet` that is when the
+ * latest packet came, as its capture says. Stack thread.
+ * Returns it, or 0.
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ */
+uint64_t mtcp_cb_get_ts_ns(mctx_t mctx);
 
 /* ---- Packets beyond IPv4 ---- */
 

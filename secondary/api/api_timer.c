@@ -13,6 +13,13 @@ uint32_t mtcp_cb_get_ts(mctx_t mctx)
 	return c != NULL ? (uint32_t)(c->now_ns / 1000) : 0;
 }
 
+uint64_t mtcp_cb_get_ts_ns(mctx_t mctx)
+{
+	struct mos_ctx *c = mos_ctx_live(mctx, true);
+
+	return c != NULL ? c->now_ns : 0;
+}
+
 /* ---- timers ---- */
 
 /* Around what takes the timers' lock. */

@@ -107,6 +107,11 @@ static int do_get_ts(mctx_t m)
 	return mtcp_cb_get_ts(m) != 0 ? 0 : -1;
 }
 
+static int do_get_ts_ns(mctx_t m)
+{
+	return mtcp_cb_get_ts_ns(m) != 0 ? 0 : -1;
+}
+
 static int do_settimer(mctx_t m)
 {
 	return mtcp_settimer(m, 7, &second, no_callback);
@@ -149,6 +154,7 @@ static const struct {
 	{"mtcp_getlastpkt_ext", do_getlastpkt_ext, false},
 	{"mtcp_setlastpkt", do_setlastpkt, false},
 	{"mtcp_cb_get_ts", do_get_ts, false},
+	{"mtcp_cb_get_ts_ns", do_get_ts_ns, false},
 };
 
 static void open_flow(void)

@@ -116,7 +116,9 @@ START_TEST(clock_counts_microseconds)
 {
 	hs_open(NULL);
 	ck_assert_uint_eq(mtcp_cb_get_ts(hs_mctx()), (uint32_t)(HS_START_NS / 1000));
+	ck_assert_uint_eq(mtcp_cb_get_ts_ns(hs_mctx()), HS_START_NS);
 	hs_advance(5);
+	ck_assert_uint_eq(mtcp_cb_get_ts_ns(hs_mctx()), HS_START_NS + 5000000);
 	ck_assert_uint_eq(mtcp_cb_get_ts(hs_mctx()), (uint32_t)(HS_START_NS / 1000) + 5000);
 }
 END_TEST
