@@ -16,11 +16,12 @@
  * are a gap. A byte in [0, next) is held, or it is lost; reading tells which (-n, ENODATA), so no
  * list of gaps is needed.
  *
- * Limits. Of what is in order and unread, a side keeps the newest `limit` bytes. Out of order it
- * keeps what lies in its receiver's window, in at most a quarter of the pool. When the pool is
- * empty, first the chunk that has been out of order for longest goes, whosever it is; when there is
- * none, the oldest of this stream; when it has none, the bytes at hand are not kept. What was lost
- * that way is counted, and told: in mos_stream_loss, or by the list of those who lost chunks.
+ * Limits. Of what is in order and unread, a side keeps what lies in [next - limit, next). Out of
+ * order it keeps what lies in its receiver's window, in at most a quarter of the pool. When the pool
+ * is empty, first the chunk that has been out of order for longest goes, whosever it is; when there
+ * is none, the oldest in order of this stream, if the bytes at hand are in order and newer; else
+ * these are not kept. What was lost that way is counted, and told: by mos_stream_arrive, or by the
+ * list of those who lost bytes (evicted).
  *
  * Crash: every change of a stream happens while the ledger names its flow, except that reading from
  * elsewhere moves a position (one store) and gives back chunks behind it, and that another flow's
@@ -56,7 +57,10 @@ struct mos_stream_range {
 	uint64_t from, end;
 };
 
-/* A stream that lost out-of-order bytes to another's need, to be told by the pipeline. */
+/*
+ * A stream that lost bytes for want of chunks, other than in mos_stream_arrive: to be told by the
+ * pipeline.
+ */
 struct mos_stream_evicted {
 	uint64_t owner; /* of the flow then: it may have ended since */
 	uint32_t flow;
@@ -107,9 +111,31 @@ void mos_stream_free(struct mos_streams *s, uint32_t flow, int side);
 int64_t mos_stream_offset(const struct mos_flow *f, int side, uint32_t seq);
 
 /* Read position of the socket with passive number k. */
-uint64_t *mos_stream_pos(struct mos_flow *f, int side, unsigned k);
+static inline uint64_t *mos_stream_pos(struct mos_flow *f, int side, unsigned k)
+{
+	return k == 0 ? &f->stream[side].pos0 : &f->pos[side][k];
+}
 
-/* ---- a packet: in this order ---- */
+/* ---- settings: mos_stream.limit and .flags may be changed at any time, but for MOS_STREAM_KEEP */
+
+/* Set or clear MOS_STREAM_KEEP. What is in order by now counts as acknowledged. */
+void mos_stream_keep(struct mos_flow *f, int side, bool keep);
+
+/* ---- a packet: in this order. For segments only that tcp_track has not refused (BOGUS) ---- */
+
+/*
+ * The half `side` has sent this ACK number: behind mos_tcp_sent, before mos_stream_advance. Only
+ * MOS_STREAM_KEEP asks for it.
+ */
+static inline void mos_stream_acked(struct mos_flow *f, int side, uint32_t ack)
+{
+	struct mos_stream *st = &f->stream[side];
+	uint32_t rcv_nxt = f->half[side].rcv_nxt;
+
+	/* Whatever `acked` was (0 in a new record), the number nearest below rcv_nxt counts. */
+	if (mos_unlikely(st->flags & MOS_STREAM_KEEP) && rcv_nxt - ack < rcv_nxt - st->acked)
+		st->acked = ack;
+}
 
 /*
  * next := rcv_nxt, for a half that has none of its data in hand: its own ACK may have moved it.
@@ -128,7 +154,8 @@ bool mos_stream_conflicts(struct mos_streams *s, uint32_t flow, int side,
 
 /*
  * The sockets (bit per passive number) that have unread bytes which a piece of new bytes in order
- * would push out. *lost: of the one that is farthest behind.
+ * would push out. *lost: of the one that is farthest behind. The bytes of the piece are not looked
+ * at: it stands for a whole frame in several mbufs, too.
  */
 uint8_t mos_stream_overrun(struct mos_streams *s, uint32_t flow, int side,
                            const struct mos_piece *piece, struct mos_stream_range *lost);
@@ -141,7 +168,9 @@ uint32_t mos_stream_follows(struct mos_streams *s, uint32_t flow, int side, uint
  * the tail if it ends there and the tail is enough, else goes to chunks; what is held already stays
  * or is replaced by the stream's policy. window_end: offset beyond which out-of-order bytes are not
  * kept. last: false = another piece of the same packet follows (a frame in several mbufs).
- * *lost: bytes that could not be kept. Returns how many held bytes became in order.
+ * The pieces come in ascending order, and next moves with the last. Bytes below next that are not
+ * held stay lost. *lost: from the first to behind the last byte that found no room; empty if none.
+ * Returns how many held bytes became in order.
  */
 uint64_t mos_stream_arrive(struct mos_streams *s, uint32_t flow, int side,
                            const struct mos_piece *piece, uint64_t window_end, bool last,

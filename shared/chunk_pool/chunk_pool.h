@@ -44,7 +44,7 @@ struct mos_chunk {
 	uint64_t page;  /* S which page of that stream */
 	uint64_t stamp; /* S grows with each chunk taken: the order of age, for a successor */
 	uint32_t flow;  /* S its flow record */
-	uint32_t unused;
+	uint32_t base;  /* S the sequence number of offset 0, when the caller stored the bytes */
 	uint64_t valid[MOS_CHUNK_WORDS]; /* S bit b of word w: byte 64 w + b is held */
 	uint8_t bytes[MOS_CHUNK_PAGE];   /* S */
 } MOS_CACHE_ALIGNED;
@@ -123,8 +123,15 @@ void mos_chunk_put_all(struct mos_chunk_pool *p, mos_chunk_list *list);
 /* The chunk of a page of a stream, or MOS_CHUNK_NONE. */
 uint32_t mos_chunk_lookup(const struct mos_chunk_pool *p, uint64_t owner, uint64_t page);
 
-/* Its first bytes are in order now: it has no age any more. Nothing, if it had none. */
+/*
+ * Its first bytes are in order now: it has no age any more; or the last of these were read, so that
+ * it becomes the youngest of those with an age (its stamp stays). Nothing, if it is so already.
+ */
 void mos_chunk_in_order(struct mos_chunk_pool *p, uint32_t chunk);
+void mos_chunk_out_of_order(struct mos_chunk_pool *p, uint32_t chunk);
+
+/* Is it one of those with an age? */
+bool mos_chunk_has_age(const struct mos_chunk_pool *p, uint32_t chunk);
 
 /* Walk a list: first, then next until MOS_CHUNK_NONE. The one at hand may be put after `next`. */
 uint32_t mos_chunk_first(const struct mos_chunk_pool *p, mos_chunk_list list);

@@ -120,7 +120,7 @@ struct mos_stream {
 	uint32_t chunks; /* a mos_chunk_list; nothing to a successor */
 	uint8_t flags;   /* MOS_STREAM_* */
 	uint8_t readers; /* bit per passive number: it reads, so bytes are kept for it */
-	uint16_t unused;
+	uint16_t ahead;  /* how many of the chunks are out of order; nothing to a successor */
 };
 static_assert(sizeof(struct mos_stream) == 32, "two streams fill one line");
 
@@ -155,8 +155,8 @@ struct mos_flow {
 	uint32_t wnd_max[2]; /* S largest window of each half so far, bytes */
 	/* line 3 */
 	struct mos_stream stream[2]; /* S what client and server have received */
-	/* lines 4 and 5 */
-	uint64_t pos[2][MOS_SOCKETS_MAX]; /* S read positions of passive numbers 1..7; [0] unused */
+	/* lines 4 and 5: read positions of passive numbers 1..7; [0]: no chunk holds bytes below */
+	uint64_t pos[2][MOS_SOCKETS_MAX]; /* S */
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");
