@@ -24,6 +24,7 @@
 #include "secondary/app_timer/app_timer.h"
 #include "secondary/flow_timer/flow_timer.h"
 #include "secondary/socket/socket.h"
+#include "secondary/stream/stream.h"
 #include "shared/config/config.h"
 #include "shared/flow_table/flow_table.h"
 #include "shared/packet/packet.h"
@@ -52,6 +53,15 @@ struct mos_new_data {
 		uint32_t flow;
 		uint8_t side;
 	} half[MOS_BURST_MAX];
+};
+
+/* What the MOS_ON_ERROR is about that is being raised. */
+struct mos_stream_told {
+	uint32_t flow; /* MOS_FLOW_NONE: none is being raised */
+	uint8_t side;
+	int cause;                     /* enum mos_gap_cause */
+	uint32_t pkt_off;              /* MOS_GAP_CONFLICT: bytes into the payload at hand */
+	struct mos_stream_range range; /* empty: no stream is kept of this side */
 };
 
 struct mos_event_dispatch;
@@ -95,7 +105,9 @@ struct mos_ctx {
 	struct mos_cur_pkt cur;
 	struct mos_new_data new_data; /* of this round: secondary/pipeline */
 	uint8_t *flow_flags;          /* by record: enum mos_flow_flag */
-	uint8_t *scratch;             /* frame copy behind mtcp_getlastpkt's pointers */
+	struct mos_streams streams;
+	struct mos_stream_told told;
+	uint8_t *scratch; /* frame copy behind mtcp_getlastpkt's pointers */
 
 	/* clock */
 	uint64_t now_ns; /* any thread reads it, for a timer: stored in one piece */

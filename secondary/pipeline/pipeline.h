@@ -42,6 +42,32 @@ void mos_new_data_raise(struct mos_ctx *c);
 /* The same for one flow, now: it is about to end. */
 void mos_new_data_of_flow(struct mos_ctx *c, uint32_t flow, int first);
 
+/* ---- streams of a flow, as the application asks for them ---- */
+
+/*
+ * The socket with passive number k reads this half, from now on and of flows to come: before each
+ * mos_stream_read and _readv. False: the half has no buffer (MOS_CLIBUF = 0).
+ */
+bool mos_flow_read_by(struct mos_ctx *c, uint32_t flow, int side, unsigned k);
+
+/* It does not read these sides any more (bit per side): MOS_STOP_MON. */
+void mos_flow_not_read_by(struct mos_ctx *c, uint32_t flow, uint8_t sides, unsigned k);
+
+/*
+ * Keep so many bytes of unread data of a half from now on. 0: none, for no socket, and no NEW_DATA
+ * nor ERROR of it is raised.
+ */
+void mos_flow_set_buffer(struct mos_ctx *c, uint32_t flow, int side, uint32_t bytes);
+
+/* MOS_STREAM_LAST or MOS_STREAM_KEEP, for all sockets of the flow. */
+void mos_flow_set_stream_flag(struct mos_ctx *c, uint32_t flow, int side, uint8_t flag, bool on);
+
+/* The flow is worked on, so mos_stream_settle() follows: what reading wants to know. */
+static inline bool mos_flow_in_hand(const struct mos_ctx *c, uint32_t flow)
+{
+	return c->shard->ledger.flow == flow;
+}
+
 /* ---- flows that come and go ---- */
 
 /* Attach a new flow to the passive sockets of ids (bit per id). Returns to how many. */

@@ -61,6 +61,9 @@ struct mos_mon_sock {
 	_Atomic(struct mos_cb_set *) set; /* with a reference */
 	_Atomic(struct mos_filter *) filter[MOS_FILTER_USES]; /* NULL: accepts all */
 	_Atomic uint8_t unbuffered; /* MOS_CLIBUF/SVRBUF = 0, for flows to come: bit per side */
+	_Atomic int32_t buffer[2];  /* by side: bytes of unread data to keep, -1 = as configured */
+	_Atomic uint8_t stream_flags[2]; /* by side: MOS_STREAM_LAST, MOS_STREAM_KEEP */
+	_Atomic uint8_t reads;           /* bit per side: some flow was read, so others will be */
 	void *uctx;
 	struct mos_flow_sock *flows; /* max_flows entries, passive only */
 	uint32_t swept;              /* of a closed one: entries given back so far */
@@ -122,6 +125,13 @@ struct mos_mon_sock *mos_socket_mon(struct mos_sockets *s, int id);
 /* MOS_SOCK_* type of an id, MOS_SOCK_UNUSED if it names nothing. */
 int mos_socket_type(struct mos_sockets *s, int id);
 
+/*
+ * What a passive socket wants of a side's stream in flows to come: how many bytes of unread data
+ * are kept (0 = no buffer); MOS_STREAM_LAST or MOS_STREAM_KEEP on or off.
+ */
+void mos_socket_set_buffer(struct mos_mon_sock *m, int side, int32_t bytes);
+void mos_socket_set_stream_flag(struct mos_mon_sock *m, int side, uint8_t flag, bool on);
+
 /* ---- stack thread ---- */
 
 /*
@@ -148,6 +158,27 @@ bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow);
 
 /* Sides of a flow just attached that none of its sockets wants buffered: bit per side. */
 uint8_t mos_sockets_unbuffered(struct mos_sockets *s, uint32_t flow);
+
+/* What the sockets of a flow want of one side's stream. */
+struct mos_stream_wish {
+	uint32_t limit;  /* bytes; the largest of all counts, 0 = none wants a buffer */
+	uint8_t flags;   /* MOS_STREAM_LAST, MOS_STREAM_KEEP: what any of them asks for */
+	uint8_t readers; /* bit per passive number: it will read */
+};
+
+/*
+ * Ask all sockets the flow is on. usual: bytes for those that have not said. A socket will read
+ * when it has a callback for NEW_DATA, was given a buffer, or has read this side of another flow;
+ * not, when it has stopped the side.
+ */
+struct mos_stream_wish mos_sockets_wish(struct mos_sockets *s, uint32_t flow, int side,
+                                        uint32_t usual);
+
+/* The sockets (bit per passive number) that have a callback for NEW_DATA of this side of a flow. */
+uint8_t mos_sockets_await_data(struct mos_sockets *s, uint32_t flow, int side);
+
+/* The socket with passive number k has read this side of some flow. */
+void mos_sockets_note_read(struct mos_sockets *s, unsigned k, int side);
 
 /*
  * Between rounds: free the flow entries of closed sockets, their ids and numbers, replaced filters,

@@ -1,5 +1,7 @@
 #include "secondary/socket/socket.h"
 
+#include "shared/flow_table/flow.h"
+
 unsigned mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow, uint64_t ids)
 {
 	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
@@ -69,4 +71,84 @@ uint8_t mos_sockets_unbuffered(struct mos_sockets *s, uint32_t flow)
 			sides &= atomic_load_explicit(&s->mon[(path & 0xff) - 1].unbuffered,
 			                              memory_order_relaxed);
 	return sides;
+}
+
+/* ---- streams ---- */
+
+void mos_socket_set_buffer(struct mos_mon_sock *m, int side, int32_t bytes)
+{
+	atomic_store_explicit(&m->buffer[side], bytes, memory_order_relaxed);
+}
+
+void mos_socket_set_stream_flag(struct mos_mon_sock *m, int side, uint8_t flag, bool on)
+{
+	if (on)
+		atomic_fetch_or_explicit(&m->stream_flags[side], flag, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&m->stream_flags[side], (uint8_t)~flag,
+		                          memory_order_relaxed);
+}
+
+static bool awaits_data(const struct mos_flow_sock *a, int side)
+{
+	const struct mos_cb_set *set = atomic_load_explicit(&a->set, memory_order_acquire);
+
+	return (set->mask[MOS_HOOK_NULL] & MOS_ON_CONN_NEW_DATA) && !(a->stopped >> side & 1);
+}
+
+/* Add what one socket wants. */
+static void add_wish(struct mos_stream_wish *w, const struct mos_mon_sock *m,
+                     const struct mos_flow_sock *a, int side, uint32_t usual)
+{
+	int32_t buffer = atomic_load_explicit(&m->buffer[side], memory_order_relaxed);
+	uint32_t limit = buffer >= 0 ? (uint32_t)buffer : usual;
+	bool reads = atomic_load_explicit(&m->reads, memory_order_relaxed) >> side & 1;
+
+	if (limit > w->limit)
+		w->limit = limit;
+	w->flags |= atomic_load_explicit(&m->stream_flags[side], memory_order_relaxed);
+	if (!(a->stopped >> side & 1) && (reads || buffer > 0 || awaits_data(a, side)))
+		w->readers |= (uint8_t)(1 << m->passive);
+}
+
+struct mos_stream_wish mos_sockets_wish(struct mos_sockets *s, uint32_t flow, int side,
+                                        uint32_t usual)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+	struct mos_stream_wish w = {.limit = 0};
+
+	for (; path != 0; path >>= 8) {
+		const struct mos_flow_sock *a = attached(s, path, flow);
+
+		if (a != NULL)
+			add_wish(&w, &s->mon[(path & 0xff) - 1], a, side, usual);
+	}
+	return w;
+}
+
+uint8_t mos_sockets_await_data(struct mos_sockets *s, uint32_t flow, int side)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+	uint8_t k = 0;
+
+	for (; path != 0; path >>= 8) {
+		const struct mos_flow_sock *a = attached(s, path, flow);
+
+		if (a != NULL && awaits_data(a, side))
+			k |= (uint8_t)(1 << s->mon[(path & 0xff) - 1].passive);
+	}
+	return k;
+}
+
+void mos_sockets_note_read(struct mos_sockets *s, unsigned k, int side)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+
+	for (; path != 0; path >>= 8) {
+		struct mos_mon_sock *m = &s->mon[(path & 0xff) - 1];
+
+		if ((unsigned)m->passive == k)
+			atomic_fetch_or_explicit(&m->reads, (uint8_t)(1 << side),
+			                         memory_order_relaxed);
+	}
 }
