@@ -51,6 +51,7 @@ static void strike(struct mos_shard *s, struct mos_crash_report *r)
 		f->strikes++;
 	f->survived = 0;
 	r->strikes = f->strikes;
+	r->key = f->key;
 }
 
 /* The suspect gets the fail policy. It may be half edited: it goes as it is, or not at all. */

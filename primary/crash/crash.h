@@ -24,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shared/flow_table/flow.h"
+
 struct mos_primary;
 struct rte_ring;
 
@@ -36,7 +38,8 @@ struct mos_crash_report {
 	bool ledger_bad;    /* the ledger made no sense: everything in the ring is left waiting */
 	uint32_t stage;     /* enum mos_ledger_stage at death */
 	uint32_t flow;      /* record of the flow in hand (packet or timer), UINT32_MAX = none */
-	uint32_t strikes;   /* deaths on that flow so far */
+	uint32_t strikes;   /* deaths on that flow so far; 0 = the record is no flow's */
+	struct mos_flow_key key; /* its name, with strikes > 0 */
 };
 
 /* Repair shard. suspect_forward: the fail policy for the suspect packet (true = forward). */

@@ -260,6 +260,7 @@ START_TEST(strikes_add_up_and_stop_at_the_largest)
 		strike(bench.flow_slot, &r);
 		ck_assert_uint_eq(f->strikes, RTE_MIN(i, (unsigned)UINT8_MAX));
 		ck_assert_uint_eq(r.strikes, f->strikes);
+		ck_assert_mem_eq(&r.key, &f->key, sizeof(r.key));
 		ck_assert_uint_eq(f->survived, 0);
 		ck_assert_uint_eq(f->flags, MOS_FLOW_IN_USE | MOS_FLOW_SUSPECT);
 	}

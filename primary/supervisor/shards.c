@@ -14,6 +14,7 @@
 #include "primary/crash/crash.h"
 #include "primary/report/report.h"
 #include "primary/shard_map/shard_map.h"
+#include "shared/flow_table/flow_text.h"
 
 /* A worker without a finished round for this long, while packets wait, is reported as stalled. */
 #define STALL_NS UINT64_C(1000000000)
@@ -185,10 +186,13 @@ void mos_sup_declare_dead(struct mos_supervisor *s, const struct worker *w)
 
 static void report_death(uint32_t i, int pid, const struct mos_crash_report *r)
 {
-	char flow[48] = "";
+	char flow[MOS_FLOW_TEXT_LEN + 64] = "", name[MOS_FLOW_TEXT_LEN];
 
-	if (r->flow != UINT32_MAX)
-		snprintf(flow, sizeof(flow), ", flow %u, strikes %u", r->flow, r->strikes);
+	if (r->strikes > 0)
+		snprintf(flow, sizeof(flow), ", flow %u (%s), strikes %u", r->flow,
+		         mos_flow_key_text(name, &r->key), r->strikes);
+	else if (r->flow != UINT32_MAX)
+		snprintf(flow, sizeof(flow), ", flow %u, strikes 0", r->flow);
 	mos_report("shard %u: worker pid %d died: in hand %u, rescued %u, waiting %u, suspect %s, "
 	           "stage %s%s, recovered %u%s",
 	           i, pid, r->in_hand, r->rescued, r->waiting, r->suspect ? "yes" : "no",
