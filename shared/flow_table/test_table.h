@@ -6,49 +6,13 @@
 #define MOS_TEST_TABLE_H
 
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "shared/flow_table/flow_table.h"
 #include "shared/flow_table/flow_table_layout.h"
 #include "shared/packet/hash.h"
+#include "shared/test_rng.h"
 #include "shared/test_twice.h"
-
-/* ck_assert writes a line to a pipe each time; this one only when it fails: for loops. */
-#define must(x)                                         \
-	do {                                            \
-		if (!(x))                               \
-			ck_abort_msg("not so: %s", #x); \
-	} while (0)
-
-struct rng {
-	uint64_t state;
-};
-
-static inline uint64_t rng_next(struct rng *r)
-{
-	r->state += UINT64_C(0x9e3779b97f4a7c15);
-	return mos_mix64(r->state);
-}
-
-static inline uint32_t rng_below(struct rng *r, uint32_t n)
-{
-	return (uint32_t)(rng_next(r) % n);
-}
-
-/* The seed of this run: from the environment, to run a failure again, or the time. Printed. */
-static inline struct rng rng_new(void)
-{
-	const char *seed = getenv("MOS_TEST_SEED");
-	struct rng r = {.state = seed ? strtoull(seed, NULL, 0) : mos_mix64((uint64_t)time(NULL))};
-
-	printf("MOS_TEST_SEED=0x%llx\n", (unsigned long long)r.state);
-	fflush(stdout);
-	return r;
-}
 
 /* Key number n, as its client sends; even numbers are IPv4, odd ones IPv6. */
 static inline struct mos_flow_key key_of(uint32_t n)
