@@ -15,9 +15,12 @@
  *
  * Private to the worker that holds the shard, in heap memory, and worked out anew by each successor:
  *   free stack
- *   hash        (flow record, side, page) -> chunk, so that no attacker's order of segments is slow
+ *   hash        (owner, flow record, page) -> chunk, with a secret seed, so that no attacker's
+ *               choice of segments is slow
  *   lists       all chunks of a stream, in no order; its head is the caller's
- *   age         chunks wholly out of order, in the order they were taken
+ *   age         chunks wholly out of order, in the order in which they became so; to a successor,
+ *               in the order they were taken
+ * Heap: 32 to 40 bytes per chunk. Raw structs: chunk_pool_layout.h.
  *
  * Not its job: which bytes belong in there, sequence numbers, who gets what (secondary/stream).
  */
@@ -37,6 +40,8 @@
 #define MOS_CHUNK_NONE      UINT32_MAX
 #define MOS_CHUNK_COUNT_MIN 64u
 #define MOS_CHUNK_COUNT_MAX (1u << 26)
+/* A page that has an end below 2^64. */
+#define MOS_CHUNK_PAGE_MAX  (UINT64_MAX / MOS_CHUNK_PAGE - 1)
 
 /* Letters: S the worker that holds the shard. */
 struct mos_chunk {
@@ -77,6 +82,7 @@ struct mos_chunk_pool {
 	struct mos_chunk_link *link; /* heap */
 	uint32_t oldest, newest;     /* ends of the age list, MOS_CHUNK_NONE = empty */
 	uint64_t next_stamp;
+	uint64_t hash_seed; /* of this process */
 };
 
 /* ---- primary ---- */
@@ -90,15 +96,17 @@ int mos_chunk_pool_new(void *mem, uint32_t count);
 /* ---- worker: the one that holds the shard ---- */
 
 /*
- * Asked for each owned chunk at a join: is it still good? Returns the list it belongs to, or NULL:
- * it will be free. *out_of_order: wholly beyond what is in order, so it has an age.
+ * Asked for each owned chunk at a join: is it still good? Returns the list it belongs to, which
+ * depends on owner and flow alone, or NULL: it will be free. *out_of_order (false at the call):
+ * wholly beyond what is in order, so it has an age. The members of a chunk may hold anything, but
+ * for owner, which is not 0, and page, which is at most MOS_CHUNK_PAGE_MAX.
  */
 typedef mos_chunk_list *(*mos_chunk_keep)(void *arg, const struct mos_chunk *chunk,
                                           bool *out_of_order);
 
 /*
  * Open the pool and work out what is private from the chunks. The caller has emptied all lists.
- * Of two chunks of one page the older stamp stays. Linear in the count. Heap: 32 bytes per chunk.
+ * Of two chunks of one page the older stamp stays. Linear in the count.
  * 0, -EAGAIN (not formatted), -EPROTO (other version or damaged header), -ENOSPC (mem_len too
  * small), -ENOMEM. *adopted (may be NULL): how many were kept.
  */
@@ -120,8 +128,12 @@ void mos_chunk_put(struct mos_chunk_pool *p, mos_chunk_list *list, uint32_t chun
 /* Give back all of a list. */
 void mos_chunk_put_all(struct mos_chunk_pool *p, mos_chunk_list *list);
 
-/* The chunk of a page of a stream, or MOS_CHUNK_NONE. */
-uint32_t mos_chunk_lookup(const struct mos_chunk_pool *p, uint64_t owner, uint64_t page);
+/*
+ * The chunk of a page of a stream, or MOS_CHUNK_NONE. The record counts, too: ids in garbage may be
+ * alike, and a chunk that was found is one of the list of its record.
+ */
+uint32_t mos_chunk_lookup(const struct mos_chunk_pool *p, uint64_t owner, uint32_t flow,
+                          uint64_t page);
 
 /*
  * Its first bytes are in order now: it has no age any more; or the last of these were read, so that
