@@ -7,6 +7,7 @@
  *   who    c, s   the side that sends; a SYN of it must not be taken for a new connection
  *          C, S   the same, but its SYN must be a new connection: that side is the client from here
  *          =      no segment: seq is what the server, ack what the client expects next
+ *          >      no segment: the monitor gives up waiting for what the server has not got below seq
  *   flags  letters of S A F R P; on a SYN, /N offers window scaling by N; @V,E: timestamps, TSval
  *          relative to the clock of its sender, TSecr to that of the other side. As a worker does,
  *          the script reads them when both SYNs had them
@@ -174,6 +175,17 @@ static inline void script_segment(struct mos_flow *f, const struct row *r, size_
 	              mos_tcp_state_name(r->cli), mos_tcp_state_name(r->svr));
 }
 
+static inline void script_skip(struct mos_flow *f, const struct row *r, size_t row,
+                               const uint32_t iss[2])
+{
+	ck_assert_msg(mos_tcp_unheard(f, MOS_SVR), "row %zu: the server is heard", row);
+	script_check("skip", row, iss, script_bits(r->rcvd),
+	             mos_tcp_skip(f, MOS_SVR, iss[MOS_CLI] + r->seq), f, f);
+	ck_assert_msg(f->state[MOS_CLI] == r->cli && f->state[MOS_SVR] == r->svr,
+	              "row %zu: %s / %s", row, mos_tcp_state_name(f->state[MOS_CLI]),
+	              mos_tcp_state_name(f->state[MOS_SVR]));
+}
+
 /* Run once; the record is left in *f. */
 static inline void script_run_at(struct mos_flow *f, const struct row *rows, size_t count,
                                  uint32_t cli_iss, uint32_t svr_iss)
@@ -185,6 +197,8 @@ static inline void script_run_at(struct mos_flow *f, const struct row *rows, siz
 	for (size_t i = 0; i < count; i++) {
 		if (rows[i].who == '=')
 			script_expect(&rows[i], i, iss, f);
+		else if (rows[i].who == '>')
+			script_skip(f, &rows[i], i, iss);
 		else
 			script_segment(f, &rows[i], i, iss);
 	}

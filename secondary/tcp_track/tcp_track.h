@@ -190,6 +190,22 @@ static inline bool mos_tcp_beyond_window(const struct mos_flow *f, int side,
 	       mos_tcp_hears(f, side, seg);
 }
 
+/*
+ * The half is not heard: neither a window of it is known, nor will an ACK of it tell what it got. A
+ * monitor may see one direction only, or one from some time on. While it is so, nothing proves that
+ * a hole will not be filled any more; the caller decides when it has waited long enough.
+ */
+static inline bool mos_tcp_unheard(const struct mos_flow *f, int side)
+{
+	return !(f->half[side].flags & MOS_HALF_WND);
+}
+
+/*
+ * Give up waiting for what the half `side` has not received below seq: rcv_nxt moves there, over a
+ * FIN that was remembered at that place, too. Returns MOS_TRACK_* bits (STATE).
+ */
+unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq);
+
 /* Packets of the flow may have passed unseen, since nobody held the shard. */
 void mos_tcp_missed(struct mos_flow *f);
 
