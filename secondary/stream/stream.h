@@ -108,7 +108,23 @@ void mos_stream_free(struct mos_streams *s, uint32_t flow, int side);
 /* ---- where things are ---- */
 
 /* The offset of a sequence number; negative before the first byte. Right within 2 GB of next. */
-int64_t mos_stream_offset(const struct mos_flow *f, int side, uint32_t seq);
+static inline int64_t mos_stream_offset(const struct mos_flow *f, int side, uint32_t seq)
+{
+	uint64_t next = f->stream[side].next;
+
+	return (int64_t)next + (int32_t)(seq - (f->half[side].irs + 1 + (uint32_t)next));
+}
+
+/* Where next belongs: the offset of rcv_nxt, or of a FIN that it has passed. */
+static inline int64_t mos_stream_target(const struct mos_flow *f, int side)
+{
+	const struct mos_half *h = &f->half[side], *from = &f->half[!side];
+	bool past_fin = (from->flags & MOS_HALF_FIN) && mos_seq_gt(h->rcv_nxt, from->fin_seq);
+
+	if (mos_unlikely(!(h->flags & MOS_HALF_RCVD)))
+		return (int64_t)f->stream[side].next;
+	return mos_stream_offset(f, side, past_fin ? from->fin_seq : h->rcv_nxt);
+}
 
 /* Read position of the socket with passive number k. */
 static inline uint64_t *mos_stream_pos(struct mos_flow *f, int side, unsigned k)
@@ -120,6 +136,19 @@ static inline uint64_t *mos_stream_pos(struct mos_flow *f, int side, unsigned k)
 
 /* Set or clear MOS_STREAM_KEEP. What is in order by now counts as acknowledged. */
 void mos_stream_keep(struct mos_flow *f, int side, bool keep);
+
+/* What the calls below do when a stream holds chunks, or something is out of order. */
+uint64_t mos_stream_advance_slow(struct mos_streams *s, uint32_t flow, int side,
+                                 struct mos_stream_range *gap);
+bool mos_stream_conflicts_slow(struct mos_streams *s, uint32_t flow, int side,
+                               const struct mos_piece *piece, struct mos_stream_range *where);
+uint8_t mos_stream_overrun_slow(struct mos_streams *s, uint32_t flow, int side,
+                                const struct mos_piece *piece, struct mos_stream_range *lost);
+uint32_t mos_stream_follows_slow(struct mos_streams *s, uint32_t flow, int side, uint64_t end);
+uint64_t mos_stream_arrive_slow(struct mos_streams *s, uint32_t flow, int side,
+                                const struct mos_piece *piece, uint64_t window_end, bool last,
+                                struct mos_stream_range *lost);
+void mos_stream_settle_slow(struct mos_streams *s, uint32_t flow, int side);
 
 /* ---- a packet: in this order. For segments only that tcp_track has not refused (BOGUS) ---- */
 
@@ -142,26 +171,54 @@ static inline void mos_stream_acked(struct mos_flow *f, int side, uint32_t ack)
  * Also keeps the offsets right where nobody reads. gap: bytes it passed that are not held: the
  * first range of them. Returns how many bytes became in order that are held.
  */
-uint64_t mos_stream_advance(struct mos_streams *s, uint32_t flow, int side,
-                            struct mos_stream_range *gap);
+static inline uint64_t mos_stream_advance(struct mos_streams *s, uint32_t flow, int side,
+                                          struct mos_stream_range *gap)
+{
+	const struct mos_flow *f = mos_flow_at(s->flows, flow);
+	const struct mos_stream *st = &f->stream[side];
+
+	*gap = (struct mos_stream_range){0, 0};
+	if (mos_likely(mos_stream_target(f, side) == (int64_t)st->next &&
+	               (st->next > 0 || st->chunks == 0)))
+		return 0;
+	return mos_stream_advance_slow(s, flow, side, gap);
+}
 
 /*
  * Do held bytes differ from those of the piece? *where: from the first that differs to behind the
  * last.
  */
-bool mos_stream_conflicts(struct mos_streams *s, uint32_t flow, int side,
-                          const struct mos_piece *piece, struct mos_stream_range *where);
+static inline bool mos_stream_conflicts(struct mos_streams *s, uint32_t flow, int side,
+                                        const struct mos_piece *piece,
+                                        struct mos_stream_range *where)
+{
+	return mos_flow_at(s->flows, flow)->stream[side].chunks != 0 &&
+	       mos_stream_conflicts_slow(s, flow, side, piece, where);
+}
 
 /*
  * The sockets (bit per passive number) that have unread bytes which a piece of new bytes in order
  * would push out. *lost: of the one that is farthest behind. The bytes of the piece are not looked
  * at: it stands for a whole frame in several mbufs, too.
  */
-uint8_t mos_stream_overrun(struct mos_streams *s, uint32_t flow, int side,
-                           const struct mos_piece *piece, struct mos_stream_range *lost);
+static inline uint8_t mos_stream_overrun(struct mos_streams *s, uint32_t flow, int side,
+                                         const struct mos_piece *piece,
+                                         struct mos_stream_range *lost)
+{
+	*lost = (struct mos_stream_range){0, 0};
+	if (mos_likely(mos_flow_at(s->flows, flow)->stream[side].chunks == 0))
+		return 0;
+	return mos_stream_overrun_slow(s, flow, side, piece, lost);
+}
 
 /* How many bytes are held from offset `end` on without a hole. */
-uint32_t mos_stream_follows(struct mos_streams *s, uint32_t flow, int side, uint64_t end);
+static inline uint32_t mos_stream_follows(struct mos_streams *s, uint32_t flow, int side,
+                                          uint64_t end)
+{
+	if (mos_likely(mos_flow_at(s->flows, flow)->stream[side].chunks == 0))
+		return 0;
+	return mos_stream_follows_slow(s, flow, side, end);
+}
 
 /*
  * The piece has arrived; rcv_nxt says up to where all is in order now. What is new of it becomes
@@ -172,15 +229,46 @@ uint32_t mos_stream_follows(struct mos_streams *s, uint32_t flow, int side, uint
  * held stay lost. *lost: from the first to behind the last byte that found no room; empty if none.
  * Returns how many held bytes became in order.
  */
-uint64_t mos_stream_arrive(struct mos_streams *s, uint32_t flow, int side,
-                           const struct mos_piece *piece, uint64_t window_end, bool last,
-                           struct mos_stream_range *lost);
+static inline uint64_t mos_stream_arrive(struct mos_streams *s, uint32_t flow, int side,
+                                         const struct mos_piece *piece, uint64_t window_end,
+                                         bool last, struct mos_stream_range *lost)
+{
+	struct mos_flow *f = mos_flow_at(s->flows, flow);
+	struct mos_stream *st = &f->stream[side];
+	uint64_t end = piece->from + piece->len;
+
+	assert(s->tail.len == 0); /* the packet before was settled */
+	*lost = (struct mos_stream_range){0, 0};
+	if (mos_unlikely(st->chunks != 0 || !last || piece->from != st->next || st->readers == 0 ||
+	                 (st->flags & MOS_STREAM_OFF) ||
+	                 mos_stream_target(f, side) != (int64_t)end))
+		return mos_stream_arrive_slow(s, flow, side, piece, window_end, last, lost);
+	s->tail = *piece;
+	s->tail_flow = flow;
+	s->tail_side = side;
+	st->next = end;
+	return piece->len;
+}
 
 /*
  * The work on the packet is done: copy what is unread of the tail, give back what all have read,
  * push out what is beyond the limit. The tail is gone.
  */
-void mos_stream_settle(struct mos_streams *s, uint32_t flow, int side);
+static inline void mos_stream_settle(struct mos_streams *s, uint32_t flow, int side)
+{
+	const struct mos_stream *st = &mos_flow_at(s->flows, flow)->stream[side];
+
+	if (mos_likely(st->chunks == 0)) {
+		if (s->tail.len == 0 || s->tail_flow != flow || s->tail_side != side)
+			return;
+		if (mos_likely(st->readers == 1 && st->pos0 == st->next &&
+		               !(st->flags & MOS_STREAM_KEEP))) {
+			s->tail.len = 0;
+			return;
+		}
+	}
+	mos_stream_settle_slow(s, flow, side);
+}
 
 /*
  * Between rounds: streams that were read elsewhere than in work on their own packet (in a timer)

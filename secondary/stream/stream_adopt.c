@@ -1,0 +1,109 @@
+/* Opening the pool, and taking over what a predecessor left: nothing of it is believed. */
+#include <errno.h>
+#include <string.h>
+
+#include "secondary/stream/stream_priv.h"
+
+#define AHEAD_MAX \
+	(UINT16_MAX - 1u) /* mos_stream.ahead counts one more: set_ahead of a chunk owned */
+
+/*
+ * Members of any value become such that no later step goes astray. next is what rcv_nxt says; an
+ * offset that no stream can reach is not one.
+ */
+static void mend_stream(struct mos_flow *f, int side)
+{
+	struct mos_stream *st = &f->stream[side];
+	int64_t to;
+
+	if (st->next >= (uint64_t)INT64_MAX - 2 * MOS_STREAM_FAR)
+		st->next = 0;
+	to = mos_stream_target(f, side);
+	st->next = to > 0 ? (uint64_t)to : 0;
+	st->chunks = 0;
+	st->ahead = 0;
+	st->flags &= MOS_STREAM_LAST | MOS_STREAM_KEEP | MOS_STREAM_OFF;
+	for (unsigned bits = st->readers; bits != 0; bits &= bits - 1) {
+		uint64_t *pos = mos_stream_pos(f, side, (unsigned)__builtin_ctz(bits));
+
+		*pos = mos_min_u64(*pos, st->next);
+	}
+}
+
+static void mend_streams(struct mos_flow_table *flows)
+{
+	for (uint32_t i = 0; (i = mos_flow_table_next(flows, i)) != MOS_FLOW_NONE; i++) {
+		mend_stream(mos_flow_at(flows, i), MOS_CLI);
+		mend_stream(mos_flow_at(flows, i), MOS_SVR);
+	}
+}
+
+/* The stream a chunk says it belongs to, if that has it so. */
+static bool find_stream(struct mos_streams *s, const struct mos_chunk *c, struct mos_stream_ref *r)
+{
+	if (c->flow >= s->flows->capacity)
+		return false;
+	*r = mos_stream_ref(s, c->flow, c->owner & 1);
+	return (r->f->flags & MOS_FLOW_IN_USE) && !(r->f->flags & MOS_FLOW_TORN) &&
+	       c->owner == r->owner && mos_stream_kept(r->st) &&
+	       (r->f->half[r->side].flags & MOS_HALF_RCVD) &&
+	       c->base == r->f->half[r->side].irs + 1;
+}
+
+static mos_chunk_list *keep_chunk(void *arg, const struct mos_chunk *c, bool *out_of_order)
+{
+	struct mos_stream_ref r;
+	uint64_t done, first;
+
+	if (!find_stream(arg, c, &r) || c->page > mos_page(r.st->next + MOS_STREAM_FAR))
+		return NULL;
+	done = mos_max_u64(mos_stream_done(&r), mos_page_start(c));
+	if (done - mos_page_start(c) >= MOS_CHUNK_PAGE)
+		return NULL;
+	first = mos_bits_held(c->valid, mos_in_page(done), MOS_CHUNK_PAGE);
+	if (first == MOS_CHUNK_PAGE)
+		return NULL;
+	*out_of_order = mos_page_start(c) + first >= r.st->next;
+	return &r.st->chunks;
+}
+
+/* Count again what is out of order, and forget what all have read. */
+static void settle_stream(struct mos_streams *s, uint32_t flow, int side)
+{
+	struct mos_stream_ref r = mos_stream_ref(s, flow, side);
+	uint64_t done;
+
+	if (r.st->chunks == 0)
+		return;
+	for (uint32_t c = mos_chunk_first(&s->pool, r.st->chunks); c != MOS_CHUNK_NONE;
+	     c = mos_chunk_next(&s->pool, c))
+		r.st->ahead += mos_chunk_has_age(&s->pool, c);
+	done = mos_stream_done(&r);
+	mos_stream_each(&r, mos_page(done) * MOS_CHUNK_PAGE, done, mos_chunk_op_clear);
+	*mos_stream_low(&r) = done;
+}
+
+int mos_streams_join(struct mos_streams *s, void *mem, size_t mem_len, struct mos_flow_table *flows,
+                     struct mos_counters *counters)
+{
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	s->flows = flows;
+	s->counters = counters;
+	mend_streams(flows);
+	err = mos_chunk_pool_join(&s->pool, mem, mem_len, keep_chunk, s, NULL);
+	if (err != 0)
+		return err;
+	s->share_max = (uint32_t)mos_min_u64(s->pool.count / 4, AHEAD_MAX);
+	for (uint32_t i = 0; (i = mos_flow_table_next(flows, i)) != MOS_FLOW_NONE; i++) {
+		settle_stream(s, i, MOS_CLI);
+		settle_stream(s, i, MOS_SVR);
+	}
+	return 0;
+}
+
+void mos_streams_leave(struct mos_streams *s)
+{
+	mos_chunk_pool_leave(&s->pool);
+}
