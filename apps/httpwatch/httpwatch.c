@@ -23,7 +23,7 @@
 
 #include "mos_api.h"
 #include "mos_ext.h"
-#include "apps/httpwatch/lines.h"
+#include "apps/common/lines.h"
 #include "apps/httpwatch/watch.h"
 
 static struct {

@@ -246,7 +246,7 @@ END_TEST
 /* ---- Lines ---- */
 
 static char line[TRANSACTION_LINE_LEN];
-static const struct transaction_ends ends = {"10.0.0.1:40000", "[fd00::1]:80"};
+static const struct ends ends = {"10.0.0.1:40000", "[fd00::1]:80"};
 
 static void write_line(void *arg, const struct http_request *r, unsigned status, uint64_t time_ns)
 {

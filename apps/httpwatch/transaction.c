@@ -45,9 +45,8 @@ static void add_string(struct line *l, const char *name, const struct http_span 
 	add(l, "\"");
 }
 
-size_t transaction_write(char line[static TRANSACTION_LINE_LEN],
-                         const struct transaction_ends *ends, const struct http_request *request,
-                         unsigned status, uint64_t time_ns)
+size_t transaction_write(char line[static TRANSACTION_LINE_LEN], const struct ends *ends,
+                         const struct http_request *request, unsigned status, uint64_t time_ns)
 {
 	struct line l = {.text = line};
 	uint64_t begin_ns = request != NULL ? request->time_ns : time_ns;

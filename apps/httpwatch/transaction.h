@@ -17,26 +17,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "apps/common/ends.h"
 #include "apps/httpwatch/http_conn.h"
-
-#define TRANSACTION_END_LEN sizeof("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535")
 
 /* Longest line: each byte of the request as six characters, and what is around them. */
 #define TRANSACTION_LINE_LEN \
-	(6 * (HTTP_METHOD_MAX + HTTP_HOST_MAX + HTTP_TARGET_MAX) + 2 * TRANSACTION_END_LEN + 256)
-
-/* Who talks: "address:port". */
-struct transaction_ends {
-	char client[TRANSACTION_END_LEN];
-	char server[TRANSACTION_END_LEN];
-};
+	(6 * (HTTP_METHOD_MAX + HTTP_HOST_MAX + HTTP_TARGET_MAX) + 2 * END_LEN + 256)
 
 /*
  * Write the line with its newline, and a NUL. request, status and time_ns as http_emit_t gets them;
  * time_ns is since 1970. Returns its length.
  */
-size_t transaction_write(char line[static TRANSACTION_LINE_LEN],
-                         const struct transaction_ends *ends, const struct http_request *request,
-                         unsigned status, uint64_t time_ns);
+size_t transaction_write(char line[static TRANSACTION_LINE_LEN], const struct ends *ends,
+                         const struct http_request *request, unsigned status, uint64_t time_ns);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "mos_ext.h"
-#include "apps/httpwatch/lines.h"
+#include "apps/common/lines.h"
 #include "apps/httpwatch/transaction.h"
 
 #define BUDGET_BYTES (64u << 20) /* of requests that wait, in one context */
@@ -15,7 +15,7 @@
 /* What is known of one connection; its uctx. */
 struct flow {
 	struct http_conn conn;
-	struct transaction_ends ends;
+	struct ends ends;
 };
 
 /* Bytes that one side sent: from a packet, one day from a stream. */
@@ -82,33 +82,6 @@ static bool is_response_head(mctx_t mctx, int sock, int side, event_t event, fil
 
 /* ---- Flows ---- */
 
-static void write_end(char end[static TRANSACTION_END_LEN], const struct sockaddr_storage *s)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)s;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)s;
-	char addr[INET6_ADDRSTRLEN];
-
-	if (s->ss_family == AF_INET) {
-		inet_ntop(AF_INET, &in->sin_addr, addr, sizeof(addr));
-		snprintf(end, TRANSACTION_END_LEN, "%s:%u", addr, ntohs(in->sin_port));
-	} else {
-		inet_ntop(AF_INET6, &in6->sin6_addr, addr, sizeof(addr));
-		snprintf(end, TRANSACTION_END_LEN, "[%s]:%u", addr, ntohs(in6->sin6_port));
-	}
-}
-
-static bool read_ends(mctx_t mctx, int sock, struct transaction_ends *ends)
-{
-	struct sockaddr_storage addr[2];
-	socklen_t len = sizeof(addr);
-
-	if (mtcp_getpeername(mctx, sock, (struct sockaddr *)addr, &len, MOS_SIDE_BOTH) < 0)
-		return false;
-	write_end(ends->client, &addr[MOS_SIDE_CLI]);
-	write_end(ends->server, &addr[MOS_SIDE_SVR]);
-	return true;
-}
-
 /* The state of a connection of which there is something to keep; NULL = no memory. */
 static struct flow *make_flow(mctx_t mctx, int sock)
 {
@@ -116,7 +89,7 @@ static struct flow *make_flow(mctx_t mctx, int sock)
 
 	if (flow == NULL)
 		return NULL;
-	if (!read_ends(mctx, sock, &flow->ends)) {
+	if (!ends_read(&flow->ends, mctx, sock)) {
 		free(flow);
 		return NULL;
 	}

@@ -54,7 +54,7 @@ static void check_head(enum http_kind kind, const char *bytes, size_t len)
 static void on_transaction(void *arg, const struct http_request *r, unsigned status,
                            uint64_t time_ns)
 {
-	static const struct transaction_ends ends = {"10.0.0.1:1", "10.0.0.2:80"};
+	static const struct ends ends = {"10.0.0.1:1", "10.0.0.2:80"};
 	char line[TRANSACTION_LINE_LEN];
 	size_t len = transaction_write(line, &ends, r, status, time_ns);
 	bool quoted = false;

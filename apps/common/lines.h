@@ -7,8 +7,8 @@
  * and counted. Whole lines only are written, several in one write, each as soon as it is there;
  * several processes may append to one file.
  */
-#ifndef HTTPWATCH_LINES_H
-#define HTTPWATCH_LINES_H
+#ifndef COMMON_LINES_H
+#define COMMON_LINES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "apps/httpwatch/lines.h"
+#include "apps/common/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,8 @@ static void *writer(void *arg)
 	while (error == 0 && take(&text, &len))
 		error = write_all(text, len);
 	if (error < 0)
-		fprintf(stderr, "httpwatch: cannot write: %s\n", strerror(-error));
+		fprintf(stderr, "%s: cannot write: %s\n", program_invocation_short_name,
+		        strerror(-error));
 	pthread_mutex_lock(&out.lock);
 	out.failed = error < 0;
 	out.done = true;

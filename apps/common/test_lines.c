@@ -2,7 +2,7 @@
  * The output on a pipe whose reader is the test. Each test is a process of its own (Check forks),
  * because the output is one per process.
  */
-#include "apps/httpwatch/lines.h"
+#include "apps/common/lines.h"
 
 #include <check.h>
 #include <poll.h>
@@ -17,7 +17,7 @@
 #define THREADS    4
 #define PER_THREAD 2000
 
-static char path[] = "/tmp/httpwatch_lines_XXXXXX";
+static char path[] = "/tmp/mos_lines_XXXXXX";
 static atomic_int failures;
 
 static void on_failure(void)
@@ -136,7 +136,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("httpwatch_lines");
+	Suite *s = suite_create("lines");
 	TCase *tc = tcase_create("lines");
 	int fd = mkstemp(path);
 
