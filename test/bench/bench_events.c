@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_common.h>
 
@@ -32,7 +31,6 @@ enum {
 	DEPTH = 8,    /* of the chain */
 	ADDED = 16,   /* different events that a change adds */
 	BLOCK = 1000, /* changes that are one sample */
-	ROUNDS_MAX = 1000,
 };
 
 /* A set of callbacks, and what packets cost with it. */
@@ -84,29 +82,6 @@ static struct row rows[ROWS] = {
 
 static event_t never[MANY + ADDED], always[MANY]; /* below PKT_IN */
 static uint64_t seen;                             /* by the callbacks */
-
-/* ---- time ---- */
-
-static double end_of_part;
-
-static double now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static void begin_part(double seconds)
-{
-	end_of_part = now_s() + seconds;
-}
-
-/* Another round? There is always one. */
-static bool goes_on(unsigned round)
-{
-	return round == 0 || (round < ROUNDS_MAX && now_s() < end_of_part);
-}
 
 /* ---- events ---- */
 
@@ -315,8 +290,8 @@ static void measure_events(uint32_t flows, double seconds)
 		rows[i].set = set_of(rows[i].event, rows[i].count, count);
 		rows[i].samples.count = 0;
 	}
-	begin_part(seconds);
-	for (unsigned round = 0; goes_on(round); round++)
+	rig_begin_part(seconds);
+	for (unsigned round = 0; rig_goes_on(round); round++)
 		for (unsigned i = 0; i < ROWS; i++)
 			measure_row(&rows[i]);
 	print_events();
@@ -416,8 +391,8 @@ static void measure_changes(uint32_t flows, double seconds)
 		c->away.count = 0;
 		c->added.count = 0;
 	}
-	begin_part(seconds);
-	for (unsigned round = 0; goes_on(round); round++)
+	rig_begin_part(seconds);
+	for (unsigned round = 0; rig_goes_on(round); round++)
 		for (struct change *c = changes; c < changes + RTE_DIM(changes); c++)
 			measure_change(c, round % 2 ? ANSWER : ASK);
 	print_changes();
@@ -490,8 +465,8 @@ static void measure_filters(uint32_t flows, double seconds)
 	rig_open(flows, false);
 	for (unsigned i = 0; i < RTE_DIM(filters); i++)
 		filters[i].samples.count = 0;
-	begin_part(seconds);
-	for (unsigned round = 0; goes_on(round); round++)
+	rig_begin_part(seconds);
+	for (unsigned round = 0; rig_goes_on(round); round++)
 		for (unsigned i = 0; i < RTE_DIM(filters); i++)
 			measure_filter(&filters[i]);
 	print_filters();
