@@ -42,12 +42,13 @@ static void read_segment(struct mos_work *w)
 	w->key.ip_version = meta->ip_version;
 	w->ip_len = (uint32_t)(meta->payload_off - meta->l3_off) + meta->payload_len;
 
-	w->seg.seq = rte_be_to_cpu_32(tcp->sent_seq);
-	w->seg.ack = rte_be_to_cpu_32(tcp->recv_ack);
-	w->seg.payload_len = meta->payload_len;
-	w->seg.wnd = rte_be_to_cpu_16(tcp->rx_win);
-	w->seg.flags = tcp->tcp_flags;
-	w->seg.opts = NULL;
+	w->seg = (struct mos_tcp_seg){
+		.seq = rte_be_to_cpu_32(tcp->sent_seq),
+		.ack = rte_be_to_cpu_32(tcp->recv_ack),
+		.payload_len = meta->payload_len,
+		.wnd = rte_be_to_cpu_16(tcp->rx_win),
+		.flags = tcp->tcp_flags,
+	};
 	if (w->seg.flags & MOS_TCP_SYN) {
 		mos_tcp_opts_parse(&w->opts, (const uint8_t *)(tcp + 1),
 		                   (uint32_t)(meta->payload_off - meta->l4_off) - 20);
@@ -158,7 +159,7 @@ static void after_segment(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta)
 {
 	struct mos_counters *ctr = &c->shard->counters;
-	struct mos_work w = {.m = m, .meta = meta};
+	struct mos_work w; /* zeroing all of it takes more cycles than filling it in */
 	uint8_t before[2];
 	struct mos_flow *f;
 
@@ -166,6 +167,8 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		mos_counter_add(ctr, MOS_CTR_W_IPV6_IGNORED, 1);
 		return;
 	}
+	w.m = m;
+	w.meta = meta;
 	read_segment(&w);
 	if (mos_unlikely(!checksum_ok(c, &w))) {
 		mos_counter_add(ctr, MOS_CTR_W_TCP_CHECKSUM, 1);
