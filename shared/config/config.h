@@ -146,6 +146,7 @@ struct mos_config {
 	enum mos_config_clock clock;
 	enum mos_config_end_of_file end_of_file;
 	int32_t flow_area;     /* bytes per flow, multiple of 8 */
+	int32_t stream_memory; /* MB per shard */
 	int32_t stall_kill_ms; /* 0: never */
 	bool ipv6;
 	int32_t ring_size; /* slots, power of two */

@@ -95,6 +95,7 @@ START_TEST(smallest_file_gets_every_default)
 	ck_assert_int_eq(cfg.clock, MOS_CONFIG_CLOCK_WALL);
 	ck_assert_int_eq(cfg.end_of_file, MOS_CONFIG_EOF_RUN);
 	ck_assert_int_eq(cfg.flow_area, 0);
+	ck_assert_int_eq(cfg.stream_memory, 32);
 	ck_assert_int_eq(cfg.stall_kill_ms, 0);
 	ck_assert(!cfg.ipv6);
 	ck_assert_int_eq(cfg.ring_size, 4096);
@@ -139,6 +140,8 @@ START_TEST(every_number_is_read_and_its_limits_hold)
 	         "-1 (never) or 1..31536000"},
 		{"workers", FIELD(workers), "1", "32", "0", "33", 1, 32, "1..32"},
 		{"flow_area", FIELD(flow_area), "0", "4096", "-1", "4097", 0, 4096, "0..4096"},
+		{"stream_memory", FIELD(stream_memory), "1", "65536", "0", "65537", 1, 65536,
+	         "1..65536"},
 		{"stall_kill", FIELD(stall_kill_ms), "0", "3600000", "-1", "3600001", 0, 3600000,
 	         "0 (never) or 1..3600000"},
 		{"ring_size", FIELD(ring_size), "256", "65536", "128", "131072", 256, 65536,
@@ -502,6 +505,7 @@ START_TEST(description_has_every_key_aligned)
 		"clock",
 		"end_of_file",
 		"flow_area",
+		"stream_memory",
 		"stall_kill",
 		"ipv6",
 		"ring_size",

@@ -377,13 +377,14 @@ static void put_item(unsigned int item)
 		w->tcp_checksum =
 			(enum mos_config_tcp_checksum)choice_key("tcp_checksum", "verify", "trust");
 		break;
+	case 28: number_key("stream_memory", &w->stream_memory, 1 + (int32_t)rnd(65536)); break;
 	default: put("multiprocess = %s\n", pick("slave", "1 master")); break;
 	}
 }
 
 static void put_mos(void)
 {
-	unsigned int order[ITEMS_MAX], i, count = 29;
+	unsigned int order[ITEMS_MAX], i, count = 30;
 
 	open_block("mos");
 	for (i = 0; i < count; i++) {
@@ -407,6 +408,7 @@ static void defaults(void)
 	want.tcp_timeout = 30;
 	strcpy(want.prefix, "mos");
 	want.fail_hold_ms = 1000;
+	want.stream_memory = 32;
 	want.ring_size = 4096;
 	want.mbuf_size = 2048;
 	want.io_cpu = -1;

@@ -78,6 +78,7 @@ static void check_accepted(const char *err)
 	CHECK(cfg.workers >= 1 && cfg.workers <= MOS_CONFIG_WORKER_MAX && cfg.cpu_mask != 0);
 	CHECK(cfg.ring_size >= 256 && (cfg.ring_size & (cfg.ring_size - 1)) == 0);
 	CHECK(cfg.flow_area >= 0 && cfg.flow_area <= 4096 && cfg.flow_area % 8 == 0);
+	CHECK(cfg.stream_memory >= 1 && cfg.stream_memory <= 65536);
 	CHECK(cfg.mbufs == 0 || cfg.mbufs >= 2048);
 	CHECK(cfg.rmem_size > 0 && cfg.wmem_size > 0 && cfg.max_concurrency >= 2);
 	CHECK(cfg.tcp_timeout == -1 || cfg.tcp_timeout >= 1);
