@@ -23,6 +23,7 @@ void bench_open(void)
 	cfg->ring_size = RING_SIZE;
 	cfg->mbuf_size = 256;
 	cfg->max_concurrency = FLOWS;
+	cfg->stream_memory = 1;
 	cfg->flow_area = sizeof(struct mos_flow); /* behind the records: looks like one more */
 	cfg->forward = true;
 	strcpy(cfg->prefix, "crash");

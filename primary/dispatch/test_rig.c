@@ -110,6 +110,7 @@ void rig_open(struct rig *r, const struct rig_opt *opt)
 	cfg->ring_size = 256;
 	cfg->mbuf_size = 2048;
 	cfg->max_concurrency = 64;
+	cfg->stream_memory = 1;
 	cfg->forward = !opt->consume;
 	cfg->fail_policy = opt->policy;
 	cfg->clock = opt->clock;

@@ -127,8 +127,8 @@ static int new_shard(struct mos_primary *p, const struct mos_memory_plan *plan, 
 	}
 	s = mz->addr;
 	p->root->shard[i] = s;
-	/* Pages may carry what an earlier process left; the plan's object expects zeroes. */
-	memset(s, 0, plan->shard.total);
+	/* Pages may carry what an earlier process left. The chunk pool takes them as they are. */
+	memset(s, 0, plan->shard.chunk_pool);
 	rc = mos_shard_new(s, &plan->shard, i, plan->max_flows);
 	if (rc == 0)
 		rc = new_ring(s->rx, "rx", i, p->ring_size);

@@ -6,10 +6,12 @@
 #include <rte_ring.h>
 
 #include "primary/memory/memory.h"
+#include "shared/chunk_pool/chunk_pool.h"
 #include "shared/root/root.h"
 
 enum {
 	HUGE_PAGE = 2 << 20,
+	CHUNKS_PER_MB = (1 << 20) / MOS_CHUNK_BYTES,
 	EAL_OWN = 8 << 20, /* ethdev tables, device private data, fragmentation of the heap */
 };
 
@@ -60,7 +62,8 @@ int mos_memory_plan(struct mos_memory_plan *plan, const struct mos_config *cfg, 
 	plan->blank_bytes = (size_t)rte_ring_get_memsize(2 * MOS_BLANK_SIZE);
 	plan->max_flows = (uint32_t)cfg->max_concurrency;
 	if (mos_shard_plan(&plan->shard, plan->ring_bytes, plan->blank_bytes, plan->max_flows,
-	                   (uint32_t)cfg->flow_area) < 0) {
+	                   (uint32_t)cfg->flow_area,
+	                   (uint32_t)cfg->stream_memory * CHUNKS_PER_MB) < 0) {
 		snprintf(err, err_len, "max_concurrency = %d is too large; lower it",
 		         cfg->max_concurrency);
 		return -EINVAL;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/chunk_pool/chunk_pool.h"
+
 static struct mos_config cfg;
 static struct mos_memory_plan plan;
 static char err[256];
@@ -19,6 +21,7 @@ static void usual(void)
 		.ring_size = 4096,
 		.mbuf_size = 2048,
 		.max_concurrency = 100000,
+		.stream_memory = 32,
 		.port_count = 2,
 	};
 }
@@ -84,6 +87,26 @@ START_TEST(user_areas_are_counted)
 }
 END_TEST
 
+/* The chunks fill it; some bytes come on top for the pool's header. */
+START_TEST(stream_memory_is_counted)
+{
+	size_t small;
+
+	usual();
+	cfg.stream_memory = 1;
+	ck_assert_int_eq(mos_memory_plan(&plan, &cfg, err, sizeof(err)), 0);
+	ck_assert_uint_eq((size_t)plan.shard.chunk_count * MOS_CHUNK_BYTES, 1 << 20);
+	small = plan.total_bytes;
+	cfg.stream_memory = 65536;
+	ck_assert_int_eq(mos_memory_plan(&plan, &cfg, err, sizeof(err)), 0);
+	ck_assert_uint_eq((size_t)plan.shard.chunk_count * MOS_CHUNK_BYTES, (size_t)65536 << 20);
+	ck_assert_uint_eq(plan.total_bytes - small, 2 * ((size_t)65535 << 20));
+	cfg.workers = 32;
+	ck_assert_int_eq(mos_memory_plan(&plan, &cfg, err, sizeof(err)), 0);
+	ck_assert_uint_ge(plan.huge_mb, 32 * 65536);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("memory_plan");
@@ -95,6 +118,7 @@ int main(void)
 	tcase_add_test(tc, too_few_mbufs_are_refused_with_the_number_that_would_do);
 	tcase_add_test(tc, a_flow_table_beyond_the_limit_is_refused);
 	tcase_add_test(tc, user_areas_are_counted);
+	tcase_add_test(tc, stream_memory_is_counted);
 	suite_add_tcase(s, tc);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -2,7 +2,7 @@
  * The root: the one object every process looks up by name. It says what the system is made of.
  *
  *   memzone mos_root       struct mos_root: layout hash, settings, port table, the shards
- *   memzone mos_shard_<i>  struct mos_shard | rings | flow table | user areas     (see shard.h)
+ *   memzone mos_shard_<i>  struct mos_shard | rings | flow table | ...            (see shard.h)
  *
  * The primary reserves and formats everything before it lets the first worker in, and stores the
  * magic last. Nothing here holds a process-local pointer; pointers are hugepage addresses, which
@@ -54,7 +54,7 @@ struct mos_settings {
 	uint32_t flow_area;      /* bytes of user area per flow, 0 = none */
 	uint32_t tcp_timeout_ms; /* idle flows end after this; 0 = never */
 	uint32_t tcp_tw_ms;      /* TIME_WAIT */
-	uint32_t rmem_size;      /* bytes of unread data that a side of a flow keeps */
+	uint32_t rmem_size;      /* bytes of unread data that a side of a flow keeps, 0 = none */
 	uint8_t forward;         /* 1 = forward, 0 = consume */
 	uint8_t clock_packet;    /* 1 = the capture's clock is the stack's */
 	uint8_t idle_poll;       /* 1 = never sleep */

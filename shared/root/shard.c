@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "shared/chunk_pool/chunk_pool.h"
 #include "shared/flow_table/flow_table.h"
 
 #define USER_AREA_MAX 4096
@@ -16,11 +17,12 @@ static size_t place(size_t *at, size_t bytes)
 }
 
 int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_bytes,
-                   uint32_t max_flows, uint32_t user_area)
+                   uint32_t max_flows, uint32_t user_area, uint32_t chunk_count)
 {
 	size_t at = sizeof(struct mos_shard);
 
-	if (user_area > USER_AREA_MAX || mos_flow_table_footprint(max_flows) == 0)
+	if (user_area > USER_AREA_MAX || mos_flow_table_footprint(max_flows) == 0 ||
+	    mos_chunk_pool_footprint(chunk_count) == 0)
 		return -EINVAL;
 
 	plan->rx = place(&at, ring_bytes);
@@ -30,6 +32,9 @@ int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_
 	plan->flow_table = place(&at, plan->flow_table_bytes);
 	plan->user_area_bytes = mos_align(user_area, 8);
 	plan->user_areas = place(&at, plan->user_area_bytes * max_flows);
+	plan->chunk_count = chunk_count;
+	plan->chunk_pool_bytes = mos_chunk_pool_footprint(chunk_count);
+	plan->chunk_pool = place(&at, plan->chunk_pool_bytes);
 	plan->total = mos_align(at, MOS_CACHE_LINE);
 	return 0;
 }
@@ -38,6 +43,7 @@ int mos_shard_new(struct mos_shard *mem, const struct mos_shard_plan *plan, uint
                   uint32_t max_flows)
 {
 	char *base = (char *)mem;
+	int rc;
 
 	mem->index = index;
 	mem->max_flows = max_flows;
@@ -48,8 +54,13 @@ int mos_shard_new(struct mos_shard *mem, const struct mos_shard_plan *plan, uint
 	mem->flow_table_bytes = plan->flow_table_bytes;
 	mem->user_areas = plan->user_area_bytes ? base + plan->user_areas : NULL;
 	mem->user_area_bytes = plan->user_area_bytes;
+	mem->chunk_pool = base + plan->chunk_pool;
+	mem->chunk_pool_bytes = plan->chunk_pool_bytes;
 	mos_ledger_reset(&mem->ledger);
-	return mos_flow_table_new(mem->flow_table, max_flows);
+	rc = mos_flow_table_new(mem->flow_table, max_flows);
+	if (rc == 0)
+		rc = mos_chunk_pool_new(mem->chunk_pool, plan->chunk_count);
+	return rc;
 }
 
 void mos_shard_publish(struct mos_shard *shard)

@@ -50,20 +50,23 @@ struct mos_shard_plan {
 	size_t rx, tx, blank; /* each ring_bytes long */
 	size_t flow_table, flow_table_bytes;
 	size_t user_areas, user_area_bytes; /* bytes of one flow's area */
+	size_t chunk_pool, chunk_pool_bytes;
+	uint32_t chunk_count;
 	size_t total;
 };
 
 /*
  * Compute the plan. ring_bytes: rte_ring_get_memsize of the three rings (rx and tx alike, blank).
- * user_area in [0, 4096]. 0 or -EINVAL. Any process, no side effects.
+ * user_area in [0, 4096], chunk_count as for mos_chunk_pool_new. 0 or -EINVAL. Any process, no side
+ * effects.
  */
 int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_bytes,
-                   uint32_t max_flows, uint32_t user_area);
+                   uint32_t max_flows, uint32_t user_area, uint32_t chunk_count);
 
 /*
- * Format a shard in mem (plan->total bytes, cache-line aligned, zeroed): sets pointers, lease,
- * ledger, flow table. The rings are initialised by the caller (primary: DPDK) before
- * mos_shard_publish. 0 or -errno. Primary only.
+ * Format a shard in mem (plan->total bytes, cache-line aligned, zeroed up to the chunk pool): sets
+ * pointers, lease, ledger, flow table, chunk pool. The rings are initialised by the caller (primary:
+ * DPDK) before mos_shard_publish. 0 or -errno. Primary only.
  */
 int mos_shard_new(struct mos_shard *mem, const struct mos_shard_plan *plan, uint32_t index,
                   uint32_t max_flows);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/chunk_pool/chunk_pool.h"
 #include "shared/flow_table/flow_table.h"
 #include "shared/root/root.h"
 #include "shared/root/shard.h"
@@ -17,6 +18,7 @@
 #define BLANK_BYTES 300
 #define FLOWS       100
 #define AREA        24
+#define CHUNKS      70
 
 static struct twice mem;
 
@@ -124,7 +126,7 @@ static struct mos_shard *primary_shard, *worker_shard; /* the same shard */
 
 static void setup_shard(void)
 {
-	ck_assert_int_eq(mos_shard_plan(&plan, RING_BYTES, BLANK_BYTES, FLOWS, AREA), 0);
+	ck_assert_int_eq(mos_shard_plan(&plan, RING_BYTES, BLANK_BYTES, FLOWS, AREA, CHUNKS), 0);
 	mem = map_twice(plan.total);
 	primary_shard = mem.a;
 	worker_shard = mem.b;
@@ -134,11 +136,17 @@ static void setup_shard(void)
 /* The parts in the order in which they lie. */
 static void check_plan(const struct mos_shard_plan *p, size_t ring, size_t blank, uint32_t flows)
 {
-	const size_t start[] = {0, p->rx, p->tx, p->blank, p->flow_table, p->user_areas, p->total};
-	const size_t bytes[] = {sizeof(struct mos_shard),  ring, ring, blank, p->flow_table_bytes,
-	                        p->user_area_bytes * flows};
+	const size_t start[] = {
+		0, p->rx, p->tx, p->blank, p->flow_table, p->user_areas, p->chunk_pool, p->total};
+	const size_t bytes[] = {sizeof(struct mos_shard),
+	                        ring,
+	                        ring,
+	                        blank,
+	                        p->flow_table_bytes,
+	                        p->user_area_bytes * flows,
+	                        p->chunk_pool_bytes};
 
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 7; i++) {
 		ck_assert_uint_eq(start[i] % MOS_CACHE_LINE, 0);
 		ck_assert_uint_ge(start[i + 1], start[i] + bytes[i]);
 		ck_assert_uint_lt(start[i + 1], start[i] + bytes[i] + MOS_CACHE_LINE);
@@ -149,14 +157,19 @@ START_TEST(parts_of_a_shard_do_not_overlap)
 {
 	static const uint32_t flows[] = {1, 7, 100, 4096, MOS_FLOW_CAP_MAX};
 	static const uint32_t areas[] = {0, 1, 8, 65, 4096};
+	static const uint32_t chunks[] = {MOS_CHUNK_COUNT_MIN, 65, 70, 4096, MOS_CHUNK_COUNT_MAX};
 	struct mos_shard_plan p;
 
 	for (int f = 0; f < 5; f++) {
 		for (int a = 0; a < 5; a++) {
-			ck_assert_int_eq(
-				mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, flows[f], areas[a]), 0);
+			uint32_t count = chunks[(f + a) % 5];
+
+			ck_assert_int_eq(mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, flows[f],
+			                                areas[a], count),
+			                 0);
 			check_plan(&p, RING_BYTES, BLANK_BYTES, flows[f]);
 			ck_assert_uint_eq(p.flow_table_bytes, mos_flow_table_footprint(flows[f]));
+			ck_assert_uint_eq(p.chunk_pool_bytes, mos_chunk_pool_footprint(count));
 			ck_assert_uint_ge(p.user_area_bytes, areas[a]);
 			ck_assert_uint_eq(p.user_area_bytes % 8, 0);
 		}
@@ -164,14 +177,21 @@ START_TEST(parts_of_a_shard_do_not_overlap)
 }
 END_TEST
 
-START_TEST(bad_parameters_make_no_plan)
+static int plan_of(uint32_t flows, uint32_t area, uint32_t chunks)
 {
 	struct mos_shard_plan p;
 
-	ck_assert_int_eq(mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, 0, 0), -EINVAL);
-	ck_assert_int_eq(mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, MOS_FLOW_CAP_MAX + 1, 0),
-	                 -EINVAL);
-	ck_assert_int_eq(mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, FLOWS, 4097), -EINVAL);
+	return mos_shard_plan(&p, RING_BYTES, BLANK_BYTES, flows, area, chunks);
+}
+
+START_TEST(bad_parameters_make_no_plan)
+{
+	ck_assert_int_eq(plan_of(0, 0, CHUNKS), -EINVAL);
+	ck_assert_int_eq(plan_of(MOS_FLOW_CAP_MAX + 1, 0, CHUNKS), -EINVAL);
+	ck_assert_int_eq(plan_of(FLOWS, 4097, CHUNKS), -EINVAL);
+	ck_assert_int_eq(plan_of(FLOWS, 0, 0), -EINVAL);
+	ck_assert_int_eq(plan_of(FLOWS, 0, MOS_CHUNK_COUNT_MAX + 1), -EINVAL);
+	ck_assert_int_eq(plan_of(FLOWS, 0, CHUNKS), 0);
 }
 END_TEST
 
@@ -216,6 +236,7 @@ START_TEST(pointers_lead_to_the_planned_places)
 	ck_assert_ptr_eq(primary_shard->blank, base + plan.blank);
 	ck_assert_ptr_eq(primary_shard->flow_table, base + plan.flow_table);
 	ck_assert_ptr_eq(primary_shard->user_areas, base + plan.user_areas);
+	ck_assert_ptr_eq(primary_shard->chunk_pool, base + plan.chunk_pool);
 }
 END_TEST
 
@@ -229,6 +250,28 @@ START_TEST(flow_table_of_the_shard_opens_at_another_address)
 	                 0);
 	ck_assert_uint_eq(t.capacity, FLOWS);
 	mos_flow_table_leave(&t);
+}
+END_TEST
+
+static mos_chunk_list *keep_none(void *arg, const struct mos_chunk *chunk, bool *out_of_order)
+{
+	return NULL;
+}
+
+/* Its memory need not be zeroed. */
+START_TEST(chunk_pool_of_the_shard_opens_at_another_address)
+{
+	struct mos_chunk_pool p;
+
+	memset(primary_shard, 0, plan.chunk_pool);
+	memset((char *)mem.a + plan.chunk_pool, 0xff, plan.chunk_pool_bytes);
+	ck_assert_int_eq(mos_shard_new(primary_shard, &plan, 5, FLOWS), 0);
+	ck_assert_int_eq(mos_chunk_pool_join(&p, (char *)mem.b + plan.chunk_pool,
+	                                     worker_shard->chunk_pool_bytes, keep_none, NULL, NULL),
+	                 0);
+	ck_assert_uint_eq(p.count, CHUNKS);
+	ck_assert_uint_eq(p.free_count, CHUNKS);
+	mos_chunk_pool_leave(&p);
 }
 END_TEST
 
@@ -247,7 +290,7 @@ END_TEST
 
 START_TEST(shard_without_user_areas_has_none)
 {
-	ck_assert_int_eq(mos_shard_plan(&plan, RING_BYTES, BLANK_BYTES, FLOWS, 0), 0);
+	ck_assert_int_eq(mos_shard_plan(&plan, RING_BYTES, BLANK_BYTES, FLOWS, 0, CHUNKS), 0);
 	memset(primary_shard, 0, plan.total);
 	ck_assert_int_eq(mos_shard_new(primary_shard, &plan, 0, FLOWS), 0);
 	ck_assert_ptr_null(primary_shard->user_areas);
@@ -294,6 +337,7 @@ static TCase *shard_case(void)
 	tcase_add_test(tc, damaged_magic_is_refused);
 	tcase_add_test(tc, pointers_lead_to_the_planned_places);
 	tcase_add_test(tc, flow_table_of_the_shard_opens_at_another_address);
+	tcase_add_test(tc, chunk_pool_of_the_shard_opens_at_another_address);
 	tcase_add_test(tc, user_areas_lie_side_by_side_and_end);
 	tcase_add_test(tc, shard_without_user_areas_has_none);
 	tcase_add_test(tc, writers_do_not_share_a_line);

@@ -69,6 +69,7 @@ static void start(void)
 		.ring_size = 4096,
 		.mbuf_size = 2048,
 		.max_concurrency = 64,
+		.stream_memory = 1,
 		.forward = true,
 		.port_count = 2,
 		.idle = MOS_CONFIG_IDLE_POLL,

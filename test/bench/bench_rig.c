@@ -22,8 +22,9 @@
 #include "shared/packet/hash.h"
 
 enum {
-	PASS = 4096, /* packets */
-	STAMPS = 12, /* bytes of options */
+	CHUNKS = 16384, /* 32 MB, as a worker has unless told */
+	PASS = 4096,    /* packets */
+	STAMPS = 12,    /* bytes of options */
 	RING = 8192,
 	HEADERS = sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) +
 	          sizeof(struct rte_tcp_hdr),
@@ -158,7 +159,7 @@ static void make_shard(uint32_t flows)
 	const struct rte_memzone *mz;
 	struct mos_shard_plan plan;
 
-	if (mos_shard_plan(&plan, ring, ring, flows, 0) != 0)
+	if (mos_shard_plan(&plan, ring, ring, flows, 0, CHUNKS) != 0)
 		rig_die("no plan");
 	mz = rte_memzone_reserve_aligned("bench_shard", plan.total, SOCKET_ID_ANY, 0,
 	                                 MOS_CACHE_LINE);

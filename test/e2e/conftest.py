@@ -17,7 +17,7 @@ import pytest
 from network import Network, remove_leftovers
 from system import PRIMARY, System
 
-HUGE_MB = 256  # of which one system needs about half
+HUGE_MB = 256  # of which one system needs most
 NAME = "mos-e2e"
 AF_XDP = 44
 

@@ -12,6 +12,7 @@
 #include "shared/packet/test_frame.h"
 
 #define POOL    2047
+#define CHUNKS  512
 #define WORKERS 4 /* one after the other, in one test */
 
 struct harness hs;
@@ -58,7 +59,7 @@ static void new_shard(uint32_t flows, uint32_t ring)
 {
 	size_t ring_bytes = (size_t)rte_ring_get_memsize(ring);
 
-	ck_assert_int_eq(mos_shard_plan(&plan, ring_bytes, ring_bytes, flows, 0), 0);
+	ck_assert_int_eq(mos_shard_plan(&plan, ring_bytes, ring_bytes, flows, 0, CHUNKS), 0);
 	hs.shard = lines(plan.total);
 	ck_assert_int_eq(mos_shard_new(hs.shard, &plan, 0, flows), 0);
 	new_ring(hs.shard->rx, "rx", ring);
