@@ -64,6 +64,7 @@ static void set_settings(struct mos_settings *s, const struct mos_config *cfg,
 	s->flow_area = (uint32_t)plan->shard.user_area_bytes;
 	s->tcp_timeout_ms = cfg->tcp_timeout < 0 ? 0 : flow_ms(cfg->tcp_timeout);
 	s->tcp_tw_ms = flow_ms(cfg->tcp_tw_interval);
+	s->rmem_size = cfg->no_ring_buffers ? 0 : (uint32_t)cfg->rmem_size;
 	s->forward = cfg->forward;
 	s->clock_packet = cfg->clock == MOS_CONFIG_CLOCK_PACKET;
 	s->idle_poll = cfg->idle == MOS_CONFIG_IDLE_POLL;
