@@ -13,15 +13,16 @@ static struct mos_stream_range join_ranges(struct mos_stream_range a, struct mos
 void mos_stream_note_evicted(const struct mos_stream_ref *r, const struct mos_stream_range *range)
 {
 	struct mos_streams *s = r->s;
-	struct mos_stream_evicted *e = &s->evicted[s->evicted_count - 1];
+	uint32_t n = s->evicted_count;
 
-	if (s->evicted_count > 0 && e->owner == r->owner) {
-		e->range = join_ranges(e->range, *range);
+	if (n > 0 && s->evicted[n - 1].owner == r->owner) {
+		s->evicted[n - 1].range = join_ranges(s->evicted[n - 1].range, *range);
 		return;
 	}
-	if (s->evicted_count == MOS_EVICTED_MAX)
+	if (n == MOS_EVICTED_MAX)
 		return;
-	s->evicted[s->evicted_count++] = (struct mos_stream_evicted){
+	s->evicted_count++;
+	s->evicted[n] = (struct mos_stream_evicted){
 		.owner = r->owner,
 		.flow = r->flow,
 		.side = (uint8_t)r->side,

@@ -1,7 +1,8 @@
 /*
  * Streams on the bench: a flow table and a chunk pool in memory that is mapped twice, and flows
  * whose halves are moved by hand, as secondary/tcp_track would. The byte at an offset follows from
- * the offset, so that whatever is read can be checked without having been kept.
+ * the offset, so that whatever is read can be checked without having been kept. What is also done by
+ * children that will be killed uses must(): it writes nothing.
  */
 #ifndef MOS_SECONDARY_TEST_STREAM_H
 #define MOS_SECONDARY_TEST_STREAM_H
@@ -28,11 +29,20 @@ struct bench {
 static struct bench b;
 static struct mos_stream_range lost;
 
+static inline void bench_join_table(void)
+{
+	must(mos_flow_table_join(&b.table, b.table_mem.a, b.table_mem.len, NULL) == 0);
+}
+
+static inline void bench_join_streams(void)
+{
+	must(mos_streams_join(&b.s, b.pool_mem.a, b.pool_mem.len, &b.table, &b.counters) == 0);
+}
+
 static inline void bench_join(void)
 {
-	ck_assert_int_eq(mos_flow_table_join(&b.table, b.table_mem.a, b.table_mem.len, NULL), 0);
-	ck_assert_int_eq(
-		mos_streams_join(&b.s, b.pool_mem.a, b.pool_mem.len, &b.table, &b.counters), 0);
+	bench_join_table();
+	bench_join_streams();
 }
 
 static inline void bench_leave(void)
@@ -118,7 +128,7 @@ static inline const uint8_t *bytes_of(uint64_t from, uint32_t len)
 {
 	static uint8_t buf[1 << 17];
 
-	ck_assert_uint_le(len, sizeof(buf));
+	must(len <= sizeof(buf));
 	for (uint32_t i = 0; i < len; i++)
 		buf[i] = byte_at(from + i);
 	return buf;
@@ -191,16 +201,49 @@ static inline int64_t read_as(uint32_t flow, unsigned k, size_t len)
 	uint64_t from = *mos_stream_pos(flow_at(flow), SVR, k);
 	int64_t n;
 
-	ck_assert_uint_le(len, sizeof(buf));
+	must(len <= sizeof(buf));
 	n = mos_stream_read(&b.s, flow, SVR, k, true, buf, len);
 	if (n > 0)
-		ck_assert(are_bytes_of(buf, from, (uint64_t)n));
+		must(are_bytes_of(buf, from, (uint64_t)n));
 	return n;
 }
 
 static inline int64_t read_all(uint32_t flow)
 {
 	return read_as(flow, 0, 1 << 17);
+}
+
+/* Each chunk is free, or in the list of the stream that owns it, with a bit set and a page of it. */
+static inline void check_pool(void)
+{
+	uint32_t owned = 0;
+
+	for (uint32_t flow = 0; flow < FLOWS; flow++) {
+		for (int side = CLI; side <= SVR; side++) {
+			struct mos_stream *st = stream_at(flow, side);
+			uint32_t ahead = 0;
+
+			if (!(flow_at(flow)->flags & MOS_FLOW_IN_USE))
+				continue;
+			for (uint32_t c = mos_chunk_first(&b.s.pool, st->chunks);
+			     c != MOS_CHUNK_NONE; c = mos_chunk_next(&b.s.pool, c)) {
+				const struct mos_chunk *chunk = mos_chunk_at(&b.s.pool, c);
+				bool any = false;
+
+				must(chunk->flow == flow);
+				must(chunk->owner == mos_chunk_owner(flow_at(flow)->id, side));
+				must(mos_chunk_lookup(&b.s.pool, chunk->owner, flow, chunk->page) ==
+				     c);
+				for (unsigned w = 0; w < MOS_CHUNK_WORDS; w++)
+					any |= chunk->valid[w] != 0;
+				must(any);
+				ahead += mos_chunk_has_age(&b.s.pool, c);
+				owned++;
+			}
+			must(ahead == st->ahead);
+		}
+	}
+	must(owned == chunks_used());
 }
 
 static inline int run_cases(const char *name, TCase *(*const cases[])(void), int count)
