@@ -66,6 +66,53 @@ START_TEST(chunks_that_all_had_read_are_free)
 }
 END_TEST
 
+START_TEST(read_bytes_in_a_page_that_is_still_needed_are_forgotten)
+{
+	uint32_t flow = new_flow();
+	struct mos_stream_range r;
+	uint8_t buf[100];
+
+	packet(flow, 0, 1000);
+	mos_stream_read(&b.s, flow, SVR, 0, false, buf, 100); /* and it dies */
+	restart();
+	ck_assert(mos_stream_held(&b.s, flow, SVR, 0, &r));
+	ck_assert(r.from == 100 && r.end == 1000);
+}
+END_TEST
+
+START_TEST(chunk_of_another_first_number_or_far_away_is_free)
+{
+	uint32_t flow = new_flow();
+	struct mos_half *h = &flow_at(flow)->half[SVR];
+
+	packet(flow, 100, 100);
+	restart();
+	ck_assert_uint_eq(chunks_used(), 1);
+	h->irs++;
+	h->rcv_nxt++;
+	restart();
+	ck_assert_uint_eq(chunks_used(), 0);
+	packet(flow, 100, 100);
+	mos_chunk_at(&b.s.pool, mos_chunk_first(&b.s.pool, stream_at(flow, SVR)->chunks))->page =
+		MOS_CHUNK_PAGE_MAX;
+	restart();
+	ck_assert_uint_eq(chunks_used(), 0);
+}
+END_TEST
+
+START_TEST(position_beyond_what_is_in_order_is_put_there)
+{
+	uint32_t flow = new_flow();
+
+	packet(flow, 0, 1000);
+	stream_at(flow, SVR)->pos0 = 1500;
+	restart();
+	ck_assert_uint_eq(stream_at(flow, SVR)->pos0, 1000);
+	ck_assert_uint_eq(packet(flow, 1000, 700), 700);
+	ck_assert_int_eq(read_all(flow), 700);
+}
+END_TEST
+
 START_TEST(torn_flow_loses_what_it_held_and_goes_on_at_rcv_nxt)
 {
 	uint32_t torn = new_flow(), whole = new_flow();
@@ -216,6 +263,9 @@ static TCase *whole(void)
 	tcase_add_test(tc, successor_goes_on_where_its_predecessor_was);
 	tcase_add_test(tc, age_outlives_a_worker);
 	tcase_add_test(tc, chunks_that_all_had_read_are_free);
+	tcase_add_test(tc, read_bytes_in_a_page_that_is_still_needed_are_forgotten);
+	tcase_add_test(tc, chunk_of_another_first_number_or_far_away_is_free);
+	tcase_add_test(tc, position_beyond_what_is_in_order_is_put_there);
 	tcase_add_test(tc, torn_flow_loses_what_it_held_and_goes_on_at_rcv_nxt);
 	tcase_add_test(tc, flow_that_ended_without_giving_back_leaves_nothing);
 	tcase_add_test(tc, pool_that_was_never_made_is_not_opened);

@@ -34,6 +34,9 @@ START_TEST(socket_that_starts_late_hears_what_it_missed)
 	ck_assert_int_eq(read_as(flow, 2, 200), 100);
 	ck_assert_int_eq(read_as(flow, 5, 200), -3000);
 	ck_assert_int_eq(read_as(flow, 5, 200), 100);
+	flow_at(flow)->half[SVR].rcv_nxt += 50; /* an ACK that the stream is about to follow */
+	ck_assert_int_eq(read_as(flow, 6, 200), -3000);
+	ck_assert_uint_eq(stream_at(flow, SVR)->next, 3100);
 }
 END_TEST
 
@@ -138,6 +141,7 @@ START_TEST(what_is_read_in_a_timer_is_given_back_later)
 	ck_assert_uint_eq(b.s.read_count, 0);
 	ck_assert_uint_eq(chunks_used(), 1);
 	ck_assert_int_eq(read_all(flow), 1000);
+	ck_assert_uint_eq(b.s.read_count, 0); /* in hand: a settle follows */
 	mos_streams_free_flow(&b.s, flow);
 	ck_assert_uint_eq(chunks_used(), 0);
 }

@@ -65,6 +65,28 @@ START_TEST(only_sockets_whose_bytes_go_hear_of_an_overrun)
 }
 END_TEST
 
+START_TEST(socket_that_lost_its_bytes_already_hears_no_more_of_it)
+{
+	uint32_t flow = new_flow();
+	struct mos_piece piece = {3000, NULL, 1000};
+
+	stream_at(flow, SVR)->limit = 2000;
+	arrive(flow, 0, 3000);
+	ck_assert_int_eq(read_all(flow), 3000);
+	stream_at(flow, SVR)->readers = 3; /* the second starts late */
+	settle(flow);
+	ck_assert_uint_gt(chunks_used(), 0);
+	ck_assert_uint_eq(mos_stream_overrun(&b.s, flow, SVR, &piece, &lost), 2);
+	ck_assert_uint_eq(lost.end, 2000);
+	packet(flow, 3000, 1000);
+	ck_assert_int_eq(read_as(flow, 1, 4000), -2000);
+	ck_assert_int_eq(read_as(flow, 1, 4000), 2000);
+	*mos_stream_pos(flow_at(flow), SVR, 1) = 0;
+	piece = (struct mos_piece){4000, NULL, 0};
+	ck_assert_uint_eq(mos_stream_overrun(&b.s, flow, SVR, &piece, &lost), 0);
+}
+END_TEST
+
 START_TEST(packet_longer_than_the_limit_loses_its_own_beginning)
 {
 	uint32_t flow = new_flow();
@@ -206,6 +228,55 @@ START_TEST(chunk_with_bytes_in_order_is_not_taken_by_others)
 }
 END_TEST
 
+START_TEST(chunk_that_came_in_order_is_not_taken_by_others)
+{
+	uint32_t passed = new_flow(), filled = new_flow(), other = new_flow(), full, flow;
+	struct mos_stream_range gap, r;
+
+	packet(passed, 10, 10);
+	packet(filled, 100, 10);
+	packet(other, 10, 10);
+	full = fill_pool(0);
+	ck_assert_uint_eq(ack(passed, 20, &gap), 10);
+	packet(filled, 0, PAGE + 100); /* takes the chunk of other, not its own first */
+	ck_assert(!mos_stream_held(&b.s, other, SVR, 0, &r));
+	ck_assert_int_eq(read_all(filled), PAGE + 100);
+	settle(filled);
+	mos_streams_free_flow(&b.s, full);
+	fill_pool(0);
+	flow = new_flow();
+	packet(flow, 0, 10);
+	ck_assert_uint_eq(stream_at(flow, SVR)->chunks, 0);
+	ck_assert_int_eq(read_all(passed), -10);
+	ck_assert_int_eq(read_all(passed), 10);
+}
+END_TEST
+
+START_TEST(kept_bytes_that_were_read_go_without_a_word)
+{
+	uint32_t flow = new_flow();
+
+	mos_stream_keep(flow_at(flow), SVR, true);
+	while (b.s.pool.free_count > 0) {
+		arrive(flow, stream_at(flow, SVR)->next, PAGE);
+		ck_assert_int_eq(read_all(flow), PAGE);
+		settle(flow);
+	}
+	arrive(flow, stream_at(flow, SVR)->next, PAGE);
+	ck_assert_int_eq(read_all(flow), PAGE);
+	settle(flow); /* the oldest went */
+	mos_stream_keep(flow_at(flow), SVR, false);
+	settle(flow);
+	fill_pool(0);
+	mos_stream_keep(flow_at(flow), SVR, true);
+	arrive(flow, stream_at(flow, SVR)->next, PAGE);
+	ck_assert_int_eq(read_all(flow), PAGE);
+	settle(flow); /* this one found no room */
+	ck_assert_uint_eq(counted(MOS_CTR_W_NO_ROOM_BYTES), 0);
+	ck_assert_uint_eq(b.s.evicted_count, 0);
+}
+END_TEST
+
 START_TEST(stream_gives_up_its_own_oldest_bytes_for_newer_ones_in_order)
 {
 	uint32_t flow = fill_pool(0);
@@ -300,6 +371,7 @@ static TCase *limits(void)
 	tcase_add_test(tc, newest_bytes_up_to_the_limit_are_kept);
 	tcase_add_test(tc, bytes_read_in_time_are_not_overrun);
 	tcase_add_test(tc, only_sockets_whose_bytes_go_hear_of_an_overrun);
+	tcase_add_test(tc, socket_that_lost_its_bytes_already_hears_no_more_of_it);
 	tcase_add_test(tc, packet_longer_than_the_limit_loses_its_own_beginning);
 	tcase_add_test(tc, limit_may_change_at_any_time);
 	tcase_add_test(tc, bytes_in_a_hole_are_not_counted_as_overrun);
@@ -314,6 +386,8 @@ static TCase *no_room(void)
 	tcase_add_test(tc, stream_has_at_most_its_share_out_of_order);
 	tcase_add_test(tc, oldest_chunk_out_of_order_goes_first_whosever_it_is);
 	tcase_add_test(tc, chunk_with_bytes_in_order_is_not_taken_by_others);
+	tcase_add_test(tc, chunk_that_came_in_order_is_not_taken_by_others);
+	tcase_add_test(tc, kept_bytes_that_were_read_go_without_a_word);
 	tcase_add_test(tc, stream_gives_up_its_own_oldest_bytes_for_newer_ones_in_order);
 	tcase_add_test(tc, bytes_that_find_no_room_are_lost_and_told);
 	tcase_add_test(tc, what_was_filled_in_for_a_reader_is_not_given_up_in_a_callback);

@@ -185,6 +185,22 @@ START_TEST(keeping_ends_at_the_limit)
 }
 END_TEST
 
+START_TEST(kept_bytes_that_were_read_are_no_loss)
+{
+	uint32_t flow = new_flow();
+
+	mos_stream_keep(flow_at(flow), SVR, true);
+	packet(flow, 0, 2000);
+	ck_assert_int_eq(read_as(flow, 0, 1500), 1500);
+	settle(flow);
+	stream_at(flow, SVR)->limit = 1000;
+	packet(flow, 2000, 1000);
+	ck_assert_uint_eq(counted(MOS_CTR_W_OVERRUN_BYTES), 500);
+	ck_assert_int_eq(read_all(flow), -500);
+	ck_assert_int_eq(read_all(flow), 1000);
+}
+END_TEST
+
 START_TEST(keeping_in_a_new_record_begins_with_its_first_ack)
 {
 	uint32_t flow = new_flow_at(77);
@@ -214,6 +230,7 @@ static TCase *versions(void)
 	tcase_add_test(tc, conflict_is_told_to_the_byte);
 	tcase_add_test(tc, kept_bytes_conflict_until_they_are_acknowledged);
 	tcase_add_test(tc, keeping_ends_at_the_limit);
+	tcase_add_test(tc, kept_bytes_that_were_read_are_no_loss);
 	tcase_add_test(tc, keeping_in_a_new_record_begins_with_its_first_ack);
 	return tc;
 }
