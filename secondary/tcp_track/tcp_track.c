@@ -149,6 +149,15 @@ bool mos_tcp_hears(const struct mos_flow *f, int side, const struct mos_tcp_seg 
 	       (f->half[side].flags & opened) == opened && mos_tcp_accepts_plain(f, side, seg);
 }
 
+bool mos_tcp_brings_data(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	if (seg->payload_len == 0 || (seg->flags & MOS_TCP_RST))
+		return false;
+	if (mos_unlikely(seg->flags & MOS_TCP_SYN))
+		return mos_tcp_accepts_syn(f, side, seg);
+	return mos_tcp_hears(f, side, seg);
+}
+
 void mos_tcp_missed(struct mos_flow *f)
 {
 	f->half[MOS_CLI].flags &= (uint8_t)~MOS_HALF_WND;

@@ -206,6 +206,13 @@ static inline bool mos_tcp_unheard(const struct mos_flow *f, int side)
  */
 unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq);
 
+/*
+ * Asked between the two updates: do the bytes of the payload count as received by the half `side`,
+ * at once or once what is missing before them has come? Not of what it refuses. Those of a SYN and
+ * of a window probe wait for the half's own ACK.
+ */
+bool mos_tcp_brings_data(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
+
 /* Packets of the flow may have passed unseen, since nobody held the shard. */
 void mos_tcp_missed(struct mos_flow *f);
 
