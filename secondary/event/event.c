@@ -78,20 +78,29 @@ void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum m
                     uint32_t bits)
 {
 	uint64_t path = atomic_load_explicit(&c->sockets.passive_path, memory_order_acquire);
+
+	if (mos_unlikely(path > 0xff)) {
+		mos_event_flow_some(c, flow, side, from, hook, bits, UINT8_MAX);
+		return;
+	}
+	if (path != 0) /* the only socket */
+		dispatch_flow(c, (unsigned)path - 1, flow, side, hook, bits);
+}
+
+void mos_event_flow_some(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
+                         uint32_t bits, uint8_t socks)
+{
+	uint64_t path = atomic_load_explicit(&c->sockets.passive_path, memory_order_acquire);
 	unsigned n = 0;
 	uint8_t ids[MOS_PASSIVE_MAX];
 
-	if (mos_likely(path <= 0xff)) { /* one socket, or none */
-		if (path != 0)
-			dispatch_flow(c, (unsigned)path - 1, flow, side, hook, bits);
-		return;
-	}
 	for (; path != 0; path >>= 8)
 		ids[n++] = (uint8_t)((path & 0xff) - 1);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned id = from == MOS_CLI ? ids[i] : ids[n - 1 - i];
 
-		if (mos_socket_mon(&c->sockets, (int)id) != NULL) /* closed by one before it? */
+		if (mos_socket_mon(&c->sockets, (int)id) != NULL && /* closed by one before it? */
+		    (socks >> c->sockets.mon[id].passive & 1))
 			dispatch_flow(c, id, flow, side, hook, bits);
 	}
 }

@@ -25,6 +25,10 @@
 void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
                     uint32_t bits);
 
+/* The same for those sockets only whose passive numbers are in socks, a bit for each. */
+void mos_event_flow_some(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
+                         uint32_t bits, uint8_t socks);
+
 /*
  * The open passive sockets whose syn filter accepts the packet in hand: bit per id. Of a flow that
  * was taken over there is no SYN any more: its record is asked about instead.
