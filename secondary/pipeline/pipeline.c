@@ -27,7 +27,7 @@ static void prefetch_burst(const struct mos_ctx *c, struct rte_mbuf *const *pkts
 		const struct mos_pkt_meta *meta = meta_of(c, pkts[i]);
 
 		if (meta->pkt_class == MOS_PKT_TCP)
-			mos_flow_table_prefetch_flow(&c->flows, meta->hash);
+			mos_flow_table_prefetch_flow(&c->flows, meta->hash, MOS_FLOW_LINES);
 	}
 }
 

@@ -74,7 +74,7 @@ void mos_flow_table_prefetch_bucket(const struct mos_flow_table *t, uint32_t has
 	mos_prefetch(&t->buckets[mos_flow_home(mos_flow_spread(hash), t->bucket_mask)]);
 }
 
-void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash)
+void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash, unsigned lines)
 {
 	uint64_t spread = mos_flow_spread(hash);
 	const struct mos_flow_bucket *b = &t->buckets[mos_flow_home(spread, t->bucket_mask)];
@@ -83,8 +83,8 @@ void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash)
 	for (; match; match &= match - 1) {
 		const uint8_t *f = (const void *)&t->flows[b->slot[__builtin_ctz(match)]];
 
-		for (size_t line = 0; line < sizeof(struct mos_flow); line += MOS_CACHE_LINE)
-			mos_prefetch(f + line);
+		for (unsigned line = 0; line < lines; line++)
+			mos_prefetch(f + line * MOS_CACHE_LINE);
 	}
 }
 

@@ -74,11 +74,14 @@ int mos_flow_table_join(struct mos_flow_table *t, void *mem, size_t mem_len, uin
 void mos_flow_table_leave(struct mos_flow_table *t);
 
 /*
- * Start bringing the bucket of hash near; then, some work later, the records it names, with all
- * three lines of them. For a burst at a time; test/bench/bench_flow_table.c shows what it saves.
+ * Start bringing the bucket of hash near; then, some work later, the first lines of the records it
+ * names: MOS_FLOW_LINES, or MOS_FLOW_LINES_STREAM where streams are read. For a burst at a time;
+ * test/bench/bench_flow_table.c shows what it saves.
  */
+#define MOS_FLOW_LINES        3
+#define MOS_FLOW_LINES_STREAM 4
 void mos_flow_table_prefetch_bucket(const struct mos_flow_table *t, uint32_t hash);
-void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash);
+void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash, unsigned lines);
 
 /*
  * Find the flow of a packet with this key; *side becomes the side that sent it, MOS_CLI or MOS_SVR.

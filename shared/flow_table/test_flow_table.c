@@ -243,7 +243,7 @@ static void run_model(uint32_t hash_mask)
 		int side = -1;
 
 		mos_flow_table_prefetch_bucket(&table, hash);
-		mos_flow_table_prefetch_flow(&table, hash);
+		mos_flow_table_prefetch_flow(&table, hash, MOS_FLOW_LINES);
 		must(mos_flow_table_lookup(&table, from_server ? &back : &key, hash, &side) ==
 		     model[n].slot);
 		if (model[n].slot == MOS_FLOW_NONE) {

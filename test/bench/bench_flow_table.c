@@ -148,7 +148,7 @@ static void fetch_burst(struct mos_flow_table *t, const struct packet *p, uint32
 	for (uint32_t i = 0; i < n; i++)
 		mos_flow_table_prefetch_bucket(t, p[i].hash);
 	for (uint32_t i = 0; i < n; i++)
-		mos_flow_table_prefetch_flow(t, p[i].hash);
+		mos_flow_table_prefetch_flow(t, p[i].hash, MOS_FLOW_LINES);
 }
 
 static void lookup_burst(struct mos_flow_table *t, const struct packet *p, uint32_t n)
