@@ -42,17 +42,7 @@ struct mos_cur_pkt {
 
 /* What this process keeps about a flow, in one byte. Bits of a side: shift by it. */
 enum mos_flow_flag {
-	MOS_FF_NEW_DATA = 1 << 0,   /* of CLI: it is in mos_new_data */
-	MOS_FF_UNBUFFERED = 1 << 2, /* of CLI: no NEW_DATA, no ERROR (MOS_CLIBUF = 0) */
-};
-
-/* Halves that got in-order bytes in this round. A packet brings new bytes to one half at most. */
-struct mos_new_data {
-	uint32_t count;
-	struct {
-		uint32_t flow;
-		uint8_t side;
-	} half[MOS_BURST_MAX];
+	MOS_FF_READ = 1 << 0, /* of CLI: its stream is kept, for somebody reads it */
 };
 
 /* What the MOS_ON_ERROR is about that is being raised. */
@@ -103,11 +93,13 @@ struct mos_ctx {
 	struct mos_event_dispatch *dispatch; /* under way, NULL = none: secondary/event */
 	uint32_t stopped_flow; /* in hand, with a MOS_STOP_MON: does anybody still watch it? */
 	struct mos_cur_pkt cur;
-	struct mos_new_data new_data; /* of this round: secondary/pipeline */
-	uint8_t *flow_flags;          /* by record: enum mos_flow_flag */
+	uint8_t *flow_flags; /* by record: enum mos_flow_flag */
+	uint8_t *scratch;    /* frame copy behind mtcp_getlastpkt's pointers */
+
+	/* streams */
 	struct mos_streams streams;
 	struct mos_stream_told told;
-	uint8_t *scratch; /* frame copy behind mtcp_getlastpkt's pointers */
+	bool streams_read; /* some flow has, or had, a MOS_FF_READ */
 
 	/* clock */
 	uint64_t now_ns; /* any thread reads it, for a timer: stored in one piece */

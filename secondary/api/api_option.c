@@ -100,10 +100,9 @@ static int set_buffer(struct mos_ctx *c, const struct target *t, int side, int b
 	if (bytes > 0)
 		return ENOSYS;
 	if (t->mon != NULL)
-		atomic_fetch_or_explicit(&t->mon->unbuffered, (uint8_t)(1 << side),
-		                         memory_order_relaxed);
+		mos_socket_set_buffer(t->mon, side, 0);
 	else
-		c->flow_flags[t->flow] |= (uint8_t)(MOS_FF_UNBUFFERED << side);
+		mos_flow_set_buffer(c, t->flow, side, 0);
 	return 0;
 }
 

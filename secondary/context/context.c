@@ -140,6 +140,12 @@ int mos_context_prepare(struct mos_ctx *c)
 	if (err != 0)
 		return err;
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_MENDED, mended);
+	c->told.flow = MOS_FLOW_NONE;
+	c->streams_read = false;
+	err = mos_streams_join(&c->streams, c->shard->chunk_pool, c->shard->chunk_pool_bytes,
+	                       &c->flows, &c->shard->counters);
+	if (err != 0)
+		goto no_streams;
 	mos_loop_clock(c);
 	mos_app_timers_init(&c->timers);
 	err = mos_flow_timer_create(&c->flow_timer, s->max_flows, FLOW_TIMER_MS, c->now_ms);
@@ -162,6 +168,8 @@ no_sockets:
 	mos_flow_timer_destroy(&c->flow_timer);
 no_flow_timer:
 	mos_app_timers_fini(&c->timers);
+	mos_streams_leave(&c->streams);
+no_streams:
 	mos_flow_table_leave(&c->flows);
 	return err;
 }
@@ -177,6 +185,7 @@ void mos_context_clear(struct mos_ctx *c)
 	mos_sockets_fini(&c->sockets);
 	mos_flow_timer_destroy(&c->flow_timer);
 	mos_app_timers_fini(&c->timers);
+	mos_streams_leave(&c->streams);
 	mos_flow_table_leave(&c->flows);
 }
 
@@ -330,7 +339,6 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	c->idle_rounds = 0;
 	c->cur = (struct mos_cur_pkt){0};
 	c->dispatch = NULL;
-	c->new_data.count = 0;
 	c->shard = NULL;
 
 	err = lease_shard(w, c, cpu);

@@ -91,7 +91,6 @@ static uint32_t work_burst(struct mos_ctx *c)
 		return 0;
 	mos_ledger_begin(&s->ledger, n, s->rx->cons.tail, s->tx->prod.tail);
 	mos_pipeline_burst(c, pkts, n);
-	mos_new_data_raise(c);
 	if (!hand_over(c, pkts, n))
 		return 0; /* the burst stays in hand; the primary that could take it is gone */
 	rte_ring_dequeue_zc_finish(s->rx, n);
@@ -114,6 +113,8 @@ uint32_t mos_loop_round(struct mos_ctx *c)
 	}
 	mos_flow_expire(c);
 	mos_restore_step(c);
+	if (mos_unlikely(c->streams.read_count != 0))
+		mos_streams_settle_read(&c->streams);
 	mos_sockets_sweep(&c->sockets);
 	mos_lease_beat(&c->shard->lease);
 	return n;

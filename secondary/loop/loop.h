@@ -1,9 +1,10 @@
 /*
  * The poll loop of one context: bursts from the rx ring, timers, expiry, adoption, back-off.
  *
- *   round:  clock -> take a burst (rx cons.head) -> ledger begin -> pipeline -> new data
+ *   round:  clock -> take a burst (rx cons.head) -> ledger begin -> pipeline
  *           -> tx ring in one bulk -> give the burst back (rx cons.tail) -> ledger end
- *           -> timers, expiry, some adopted flows, closed sockets -> heartbeat
+ *           -> timers, expiry, some adopted flows, closed sockets,
+ *           streams read by timers -> heartbeat
  *
  * The order of the steps is what makes a death at any instruction harmless: see shared/ledger.
  * With nothing to do the loop spins some rounds and then sleeps for short times that grow, unless

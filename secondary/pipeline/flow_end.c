@@ -1,6 +1,7 @@
 #include "secondary/pipeline/pipeline.h"
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_stream.h"
 
 /* How many expired entries one round looks at: keeps rounds short after a long silence. */
 #define EXPIRE_MAX 256
@@ -22,6 +23,8 @@ static void end_half(struct mos_ctx *c, uint32_t flow, int side)
 static void remove_flow(struct mos_ctx *c, uint32_t flow)
 {
 	mos_sockets_detach_flow(&c->sockets, flow);
+	if (mos_flow_is_read(c, flow, MOS_CLI) || mos_flow_is_read(c, flow, MOS_SVR))
+		mos_streams_free_flow(&c->streams, flow);
 	c->flow_flags[flow] = 0;
 	if (mos_unlikely(c->stopped_flow == flow))
 		c->stopped_flow = MOS_FLOW_NONE;
@@ -39,7 +42,6 @@ void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first)
 	if (mos_restore_pending(c, flow) && !mos_restore_flow(c, flow))
 		return;
 	c->cur.mbuf = NULL;
-	mos_new_data_of_flow(c, flow, first);
 	end_half(c, flow, first);
 	end_half(c, flow, !first);
 	c->cur = cur;

@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_stream.h"
 
 static struct mos_pkt_meta *meta_of(const struct mos_ctx *c, struct rte_mbuf *m)
 {
@@ -12,6 +13,8 @@ static struct mos_pkt_meta *meta_of(const struct mos_ctx *c, struct rte_mbuf *m)
 /* Bring near what the burst will need: a stage for each step of the pointer chase. */
 static void prefetch_burst(const struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_t n)
 {
+	unsigned lines = c->streams_read ? MOS_FLOW_LINES_STREAM : MOS_FLOW_LINES;
+
 	for (uint32_t i = 0; i < n; i++) {
 		mos_prefetch(pkts[i]);
 		mos_prefetch(meta_of(c, pkts[i]));
@@ -27,7 +30,7 @@ static void prefetch_burst(const struct mos_ctx *c, struct rte_mbuf *const *pkts
 		const struct mos_pkt_meta *meta = meta_of(c, pkts[i]);
 
 		if (meta->pkt_class == MOS_PKT_TCP)
-			mos_flow_table_prefetch_flow(&c->flows, meta->hash, MOS_FLOW_LINES);
+			mos_flow_table_prefetch_flow(&c->flows, meta->hash, lines);
 	}
 }
 
@@ -70,4 +73,6 @@ void mos_pipeline_burst(struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_
 		packet(c, pkts[i], meta_of(c, pkts[i]));
 		mos_ledger_done(&c->shard->ledger, i);
 	}
+	if (mos_unlikely(c->streams.evicted_count != 0))
+		mos_flow_tell_evicted(c);
 }

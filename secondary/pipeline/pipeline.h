@@ -2,10 +2,13 @@
  * What happens to a packet in a worker (specification section 4.1).
  *
  *   pipeline.c      stack clock -> raw sockets -> TCP?
- *   segment.c       checksum -> its flow -> sender half -> SND hook -> data sent again: REXMIT,
- *                   beyond the window: ERROR -> receiver half -> RCV hook -> end of the flow
+ *   segment.c       checksum -> its flow -> sender half -> SND hook -> data that was missed: ERROR,
+ *                   sent again: REXMIT, beyond the window, other than before, pushing out what is
+ *                   unread: ERROR -> receiver half -> data without room: ERROR -> RCV hook
+ *                   -> NEW_DATA -> what is unread is stored -> end of the flow
  *   segment_find.c  flows that are looked up, made, attached; a segment without one is an orphan
- *   new_data.c      behind the packets of a burst: NEW_DATA of the halves that got bytes
+ *   segment_stream.c  what a segment does to the two streams of its flow
+ *   flow_stream.c   who reads the streams of a flow, how they are kept, what is told of losses
  *   flow_end.c      flows that end, by a packet or by the clock, or are forgotten
  *   restore.c       flows of a predecessor: CONN_START once more
  *
@@ -26,21 +29,6 @@ void mos_pipeline_burst(struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_
 
 /* One TCP segment of meta->pkt_class MOS_PKT_TCP: everything from flow lookup on. */
 void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta);
-
-/* ---- new data: specification section 4.4 ---- */
-
-/* The half got in-order bytes from the packet in hand: told once, when the burst is through. */
-void mos_new_data_note(struct mos_ctx *c, uint32_t flow, int side);
-
-/*
- * Raise MOS_ON_CONN_NEW_DATA for the halves that were noted, in that order. No packet is current.
- * The burst is still in hand: a death in a callback is the flow's (stage AFTER), and all packets go
- * out by their verdicts.
- */
-void mos_new_data_raise(struct mos_ctx *c);
-
-/* The same for one flow, now: it is about to end. */
-void mos_new_data_of_flow(struct mos_ctx *c, uint32_t flow, int first);
 
 /* ---- streams of a flow, as the application asks for them ---- */
 
@@ -70,12 +58,8 @@ static inline bool mos_flow_in_hand(const struct mos_ctx *c, uint32_t flow)
 
 /* ---- flows that come and go ---- */
 
-/* Attach a new flow to the passive sockets of ids (bit per id). Returns to how many. */
-unsigned mos_flow_attach(struct mos_ctx *c, uint32_t flow, uint64_t ids);
-
 /*
- * End a flow: NEW_DATA that is pending; then for each half, beginning with `first`,
- * TCP_STATE_CHANGE and CONN_END at RCV, then at SND; then the record is free. `first` is the
+ * End a flow: for each half, beginning with `first`, TCP_STATE_CHANGE and CONN_END at RCV, then at SND; then the record is free. `first` is the
  * receiver of the packet that ended it; by the clock, the half that waited in TIME_WAIT, else the
  * client's (specification section 4.2). No packet is current meanwhile.
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_stream.h"
 
 /* Flows restored per round: a round stays short, and a million flows take some thousand rounds. */
 #define RESTORE_PER_ROUND 256
@@ -41,15 +42,22 @@ bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 
 	c->to_restore[flow] = 0;
 	/* Without sockets, no callback ever sees the flow again: not even its start or its end. */
-	if (mos_unlikely(f->strikes >= MOS_STRIKES_MAX))
+	if (mos_unlikely(f->strikes >= MOS_STRIKES_MAX)) {
+		mos_flow_adopt_streams(c, flow); /* nobody reads them */
 		return true;
-	if (mos_flow_attach(c, flow, mos_event_accepting_flow(c, f)) == 0) {
+	}
+	if (mos_sockets_attach_flow(&c->sockets, flow, mos_event_accepting_flow(c, f)) == 0) {
+		mos_streams_free_flow(&c->streams, flow);
 		mos_flow_forget(c, flow); /* this program does not want it */
 		return false;
 	}
+	mos_flow_adopt_streams(c, flow);
 	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
 	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
 	mos_event_flow(c, flow, MOS_SVR, MOS_CLI, MOS_HOOK_RCV, MOS_ON_CONN_START);
+	if (mos_unlikely(f->flags & MOS_FLOW_TORN))
+		mos_flow_tell_restart(c, flow);
+	mos_flow_settle(c, flow);
 	c->cur = cur;
 	return !mos_flow_forget_if_stopped(c, flow);
 }

@@ -5,6 +5,7 @@
 #include <rte_ip.h>
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_stream.h"
 #include "shared/packet/checksum.h"
 
 static void read_key4(struct mos_work *w, const struct rte_ipv4_hdr *ip)
@@ -94,28 +95,33 @@ static void sender_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *
 	if (mos_unlikely(track & MOS_TRACK_BOGUS))
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_TCP_BOGUS, 1);
 	mos_event_flow(c, w->flow, w->from, w->from, MOS_HOOK_SND, event_bits(track));
+	if (mos_flow_is_read(c, w->flow, w->from) && !(track & MOS_TRACK_BOGUS))
+		mos_segment_acked(c, w, f);
 }
 
-/* The payload ends where the receiver cannot take it. */
-static void beyond_window(struct mos_ctx *c, const struct mos_work *w)
+/* What is told of a payload before the receiver's half changes. */
+static void before_receiver(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f, bool resent)
 {
-	int to = !w->from;
-
-	mos_counter_add(&c->shard->counters, MOS_CTR_W_BEYOND_WINDOW, 1);
-	if (!(c->flow_flags[w->flow] & MOS_FF_UNBUFFERED << to))
-		mos_event_flow(c, w->flow, to, w->from, MOS_HOOK_NULL, MOS_ON_ERROR);
-}
-
-/* Data that comes again, and what does not fit, are told before the receiver's half changes. */
-static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
-{
-	bool resent = mos_tcp_resent(f, !w->from, &w->seg);
-	unsigned track;
-
 	if (mos_unlikely(resent))
 		mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, MOS_ON_REXMIT);
 	if (mos_unlikely(mos_tcp_beyond_window(f, !w->from, &w->seg)))
-		beyond_window(c, w);
+		mos_segment_beyond_window(c, w, f);
+	if (mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA))
+		mos_segment_await(c, w);
+	if (mos_flow_is_read(c, w->flow, !w->from))
+		mos_segment_check(c, w, f);
+}
+
+static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
+{
+	bool resent = mos_tcp_resent(f, !w->from, &w->seg);
+	uint32_t irs = f->half[!w->from].irs;
+	bool opened = f->half[!w->from].flags & MOS_HALF_RCVD;
+	struct mos_stream_range gap;
+	unsigned track;
+
+	if (w->seg.payload_len > 0)
+		before_receiver(c, w, f, resent);
 
 	mos_flow_write_begin(f);
 	track = mos_tcp_received(f, !w->from, &w->seg);
@@ -124,9 +130,11 @@ static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_REXMIT, 1);
 	if (resent)
 		track &= ~(unsigned)MOS_TRACK_REXMIT; /* once per packet */
+	if (mos_unlikely(opened && irs != f->half[!w->from].irs))
+		mos_stream_advance(&c->streams, w->flow, !w->from, &gap); /* a forged one */
+	if (w->bytes.len > 0)
+		mos_segment_arrive(c, w);
 	mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, event_bits(track));
-	if ((track & MOS_TRACK_DATA) && mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA))
-		mos_new_data_note(c, w->flow, !w->from);
 }
 
 /* The worker has come through another packet of a flow on which one died. */
@@ -138,6 +146,15 @@ static void survive(struct mos_flow *f)
 		f->flags &= (uint8_t)~MOS_FLOW_SUSPECT;
 	}
 	mos_flow_write_end(f);
+}
+
+/* The offset of rcv_nxt is told from one that is less than 2 GB away: 1 GB is often enough. */
+static bool came_far(const struct mos_work *w, const struct mos_flow *f)
+{
+	return ((w->rcv_nxt[MOS_CLI] ^ f->half[MOS_CLI].rcv_nxt) |
+	        (w->rcv_nxt[MOS_SVR] ^ f->half[MOS_SVR].rcv_nxt)) >>
+	               30 !=
+	       0;
 }
 
 /* After the packet: end the flow, or look at it sooner if it entered TIME_WAIT. */
@@ -190,10 +207,18 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		mos_tcp_read_ts(&w.seg, (const uint8_t *)(w.tcp + 1),
 		                (uint32_t)(meta->payload_off - meta->l4_off) - 20);
 
+	w.rcv_nxt[MOS_CLI] = f->half[MOS_CLI].rcv_nxt;
+	w.rcv_nxt[MOS_SVR] = f->half[MOS_SVR].rcv_nxt;
+	w.bytes.len = 0;
+	w.new_data = 0;
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_SND);
 	sender_side(c, &w, f);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
 	receiver_side(c, &w, f);
+	if (mos_flow_is_read(c, w.flow, MOS_CLI) || mos_flow_is_read(c, w.flow, MOS_SVR))
+		mos_segment_new_data(c, &w);
+	if (mos_unlikely(came_far(&w, f)))
+		mos_segment_keep_offsets(c, &w, f);
 	if (mos_unlikely(f->strikes != 0))
 		survive(f);
 	if (!mos_flow_forget_if_stopped(c, w.flow))

@@ -5,19 +5,11 @@
 #include <rte_ether.h>
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_stream.h"
 
 static bool is_first_syn(const struct mos_tcp_seg *seg)
 {
 	return (seg->flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) == MOS_TCP_SYN;
-}
-
-unsigned mos_flow_attach(struct mos_ctx *c, uint32_t flow, uint64_t ids)
-{
-	unsigned n = mos_sockets_attach_flow(&c->sockets, flow, ids);
-
-	c->flow_flags[flow] =
-		(uint8_t)(mos_sockets_unbuffered(&c->sockets, flow) * MOS_FF_UNBUFFERED);
-	return n;
 }
 
 static void fill_record(const struct mos_ctx *c, const struct mos_work *w, struct mos_flow *f)
@@ -51,13 +43,15 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOW_TABLE_FULL, 1);
 		return false;
 	}
-	if (mos_flow_attach(c, w->flow, ids) == 0) { /* another thread has closed them all */
+	if (mos_sockets_attach_flow(&c->sockets, w->flow, ids) ==
+	    0) { /* another thread has closed them all */
 		mos_flow_table_remove(&c->flows, w->flow);
 		return false;
 	}
 	w->from = MOS_CLI;
 	f = mos_flow_at(&c->flows, w->flow);
 	fill_record(c, w, f);
+	mos_flow_new_streams(c, w->flow);
 	mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_CREATED, 1);
 	mos_ledger_flow(&c->shard->ledger, w->flow);

@@ -18,6 +18,16 @@ struct mos_work {
 	uint32_t ip_len; /* bytes of the IP packet */
 	uint32_t flow;
 	int from; /* side that sent it */
+
+	/* streams: segment_stream.c */
+	uint32_t rcv_nxt[2]; /* of both halves before it */
+	struct {
+		uint64_t from; /* offset in the receiver's stream */
+		uint32_t skip; /* bytes of the payload before it */
+		uint32_t len;  /* 0: the segment brings none */
+	} bytes;               /* of the payload that count */
+	uint64_t window_end;   /* beyond which they are not kept out of order */
+	uint8_t new_data;      /* halves whose readers have new bytes: bit per side */
 };
 
 /*
@@ -27,5 +37,39 @@ struct mos_work {
  * belongs to none.
  */
 bool mos_segment_find(struct mos_ctx *c, struct mos_work *w);
+
+/*
+ * The streams' part of the work, in this order; what is asked for in each case is in segment.c.
+ *
+ * acked: behind the sender's update, if somebody reads that half. Its own ACK may have moved what
+ * is in order, over bytes that are held and over a gap: ERROR.
+ */
+void mos_segment_acked(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f);
+
+/* beyond_window: tell of payload that its receiver cannot take; whether or not anybody reads it. */
+void mos_segment_beyond_window(struct mos_ctx *c, const struct mos_work *w,
+                               const struct mos_flow *f);
+
+/* await: a socket that has registered for NEW_DATA since the flow began reads the receiver's half. */
+void mos_segment_await(struct mos_ctx *c, const struct mos_work *w);
+
+/*
+ * check: which bytes count, ERROR of what they contradict and what they would push out, and what
+ * the receiver's update must know. If somebody reads the receiver's half; so the next.
+ */
+void mos_segment_check(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f);
+
+/* arrive: behind the receiver's update. ERROR of what finds no room. */
+void mos_segment_arrive(struct mos_ctx *c, struct mos_work *w);
+
+/*
+ * new_data: the packet is finished, if somebody reads a half of its flow. NEW_DATA, then what is
+ * left unread is stored.
+ */
+void mos_segment_new_data(struct mos_ctx *c, const struct mos_work *w);
+
+/* keep_offsets: a half that nobody reads has come so far that its 64-bit offset must follow. */
+void mos_segment_keep_offsets(struct mos_ctx *c, const struct mos_work *w,
+                              const struct mos_flow *f);
 
 #endif

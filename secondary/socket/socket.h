@@ -60,8 +60,7 @@ struct mos_mon_sock {
 	int passive;                      /* number k of a passive socket, -1 for raw */
 	_Atomic(struct mos_cb_set *) set; /* with a reference */
 	_Atomic(struct mos_filter *) filter[MOS_FILTER_USES]; /* NULL: accepts all */
-	_Atomic uint8_t unbuffered; /* MOS_CLIBUF/SVRBUF = 0, for flows to come: bit per side */
-	_Atomic int32_t buffer[2];  /* by side: bytes of unread data to keep, -1 = as configured */
+	_Atomic int32_t buffer[2]; /* by side: bytes of unread data to keep, -1 = as configured */
 	_Atomic uint8_t stream_flags[2]; /* by side: MOS_STREAM_LAST, MOS_STREAM_KEEP */
 	_Atomic uint8_t reads;           /* bit per side: some flow was read, so others will be */
 	void *uctx;
@@ -156,14 +155,12 @@ void mos_sockets_detach_flow(struct mos_sockets *s, uint32_t flow);
 /* Nobody watches any side of the flow: it is on no socket, or all have stopped both sides. */
 bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow);
 
-/* Sides of a flow just attached that none of its sockets wants buffered: bit per side. */
-uint8_t mos_sockets_unbuffered(struct mos_sockets *s, uint32_t flow);
-
 /* What the sockets of a flow want of one side's stream. */
 struct mos_stream_wish {
-	uint32_t limit;  /* bytes; the largest of all counts, 0 = none wants a buffer */
-	uint8_t flags;   /* MOS_STREAM_LAST, MOS_STREAM_KEEP: what any of them asks for */
-	uint8_t readers; /* bit per passive number: it will read */
+	uint32_t limit;   /* bytes; the largest of all counts, 0 = none wants a buffer */
+	uint8_t flags;    /* MOS_STREAM_LAST, MOS_STREAM_KEEP: what any of them asks for */
+	uint8_t readers;  /* bit per passive number: it will read */
+	uint8_t attached; /* bit per passive number: the flow is on it */
 };
 
 /*

@@ -61,18 +61,6 @@ bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow)
 	return true;
 }
 
-uint8_t mos_sockets_unbuffered(struct mos_sockets *s, uint32_t flow)
-{
-	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
-	uint8_t sides = MOS_BOTH_SIDES;
-
-	for (; path != 0; path >>= 8)
-		if (attached(s, path, flow) != NULL)
-			sides &= atomic_load_explicit(&s->mon[(path & 0xff) - 1].unbuffered,
-			                              memory_order_relaxed);
-	return sides;
-}
-
 /* ---- streams ---- */
 
 void mos_socket_set_buffer(struct mos_mon_sock *m, int side, int32_t bytes)
@@ -106,6 +94,7 @@ static void add_wish(struct mos_stream_wish *w, const struct mos_mon_sock *m,
 
 	if (limit > w->limit)
 		w->limit = limit;
+	w->attached |= (uint8_t)(1 << m->passive);
 	w->flags |= atomic_load_explicit(&m->stream_flags[side], memory_order_relaxed);
 	if (!(a->stopped >> side & 1) && (reads || buffer > 0 || awaits_data(a, side)))
 		w->readers |= (uint8_t)(1 << m->passive);

@@ -6,6 +6,10 @@
 
 #include "secondary/socket/socket_bench.h"
 
+#include "shared/flow_table/flow.h"
+
+#define USUAL 8192u /* bytes for sides of which nobody says more */
+
 /* ---- references: who holds a set, and when it is let go ---- */
 
 START_TEST(each_holder_of_a_set_is_counted_once)
@@ -155,17 +159,58 @@ START_TEST(side_is_kept_as_long_as_one_socket_wants_it)
 
 	mos_sockets_attach_flow(&socks, 1, ALL);
 	mos_sockets_attach_flow(&socks, 2, 1u << a);
-	ck_assert_uint_eq(mos_sockets_unbuffered(&socks, 1), 0);
-	atomic_store(&socks.mon[a].unbuffered, MOS_BOTH_SIDES);
-	atomic_store(&socks.mon[b].unbuffered, 1 << MOS_SIDE_SVR);
-	ck_assert_uint_eq(mos_sockets_unbuffered(&socks, 1), 1 << MOS_SIDE_SVR);
-	ck_assert_uint_eq(mos_sockets_unbuffered(&socks, 2), MOS_BOTH_SIDES);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_CLI, USUAL).limit, USUAL);
+	mos_socket_set_buffer(&socks.mon[a], MOS_CLI, 0);
+	mos_socket_set_buffer(&socks.mon[a], MOS_SVR, 0);
+	mos_socket_set_buffer(&socks.mon[b], MOS_SVR, 0);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_CLI, USUAL).limit, USUAL);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_SVR, USUAL).limit, 0);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 2, MOS_CLI, USUAL).limit, 0);
 	mos_socket_close(&socks, a);
 	mos_sockets_sweep(&socks);
 	ck_assert_int_eq(mos_socket_open(&socks, PASSIVE), a);
-	mos_sockets_attach_flow(&socks, 3, 1u << a);
-	ck_assert_uint_eq(mos_sockets_unbuffered(&socks, 3),
-	                  0); /* it knows nothing of the one before */
+	mos_sockets_attach_flow(&socks, 3, 1u << a); /* it knows nothing of the one before */
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 3, MOS_CLI, USUAL).limit, USUAL);
+}
+END_TEST
+
+START_TEST(largest_buffer_counts_and_any_policy)
+{
+	int a = mos_socket_open(&socks, PASSIVE), b = mos_socket_open(&socks, PASSIVE);
+	struct mos_stream_wish w;
+
+	mos_sockets_attach_flow(&socks, 1, ALL);
+	mos_socket_set_buffer(&socks.mon[a], MOS_SVR, USUAL - 1);
+	mos_socket_set_buffer(&socks.mon[b], MOS_SVR, USUAL + 1);
+	mos_socket_set_stream_flag(&socks.mon[b], MOS_CLI, MOS_STREAM_LAST, true);
+	w = mos_sockets_wish(&socks, 1, MOS_SVR, USUAL);
+	ck_assert_uint_eq(w.limit, USUAL + 1);
+	ck_assert_uint_eq(w.flags, 0);
+	ck_assert_uint_eq(w.readers, 3);
+	ck_assert_uint_eq(w.attached, 3);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_CLI, USUAL).flags, MOS_STREAM_LAST);
+	mos_socket_set_stream_flag(&socks.mon[b], MOS_CLI, MOS_STREAM_LAST, false);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_CLI, USUAL).flags, 0);
+}
+END_TEST
+
+START_TEST(socket_reads_that_awaits_data_or_has_read_before)
+{
+	int a = mos_socket_open(&socks, PASSIVE), b = mos_socket_open(&socks, PASSIVE);
+
+	ck_assert_int_eq(mos_socket_register(&socks, b, MOS_ON_CONN_NEW_DATA, MOS_HOOK_NULL, cb_a),
+	                 0);
+	mos_sockets_attach_flow(&socks, 1, ALL);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_SVR, USUAL).readers, 1 << 1);
+	ck_assert_uint_eq(mos_sockets_await_data(&socks, 1, MOS_SVR), 1 << 1);
+	mos_sockets_note_read(&socks, 0, MOS_SVR);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_SVR, USUAL).readers, 3);
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_CLI, USUAL).readers, 1 << 1);
+	ck_assert_uint_eq(mos_sockets_await_data(&socks, 1, MOS_SVR), 1 << 1);
+	socks.mon[a].flows[1].stopped = 1 << MOS_SIDE_SVR;
+	socks.mon[b].flows[1].stopped = 1 << MOS_SIDE_SVR;
+	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_SVR, USUAL).readers, 0);
+	ck_assert_uint_eq(mos_sockets_await_data(&socks, 1, MOS_SVR), 0);
 }
 END_TEST
 
@@ -285,6 +330,8 @@ TCase *hold_case(void)
 	tcase_add_test(tc, flow_is_attached_to_those_that_accept_it);
 	tcase_add_test(tc, flow_is_watched_until_all_have_stopped_both_sides);
 	tcase_add_test(tc, side_is_kept_as_long_as_one_socket_wants_it);
+	tcase_add_test(tc, largest_buffer_counts_and_any_policy);
+	tcase_add_test(tc, socket_reads_that_awaits_data_or_has_read_before);
 	tcase_add_test(tc, filter_stays_until_it_is_replaced);
 	tcase_add_test(tc, replaced_filters_wait_for_the_sweep);
 	tcase_add_test(tc, sweep_waits_for_the_lock_when_it_found_it_taken_many_times);

@@ -185,6 +185,7 @@ static void make_context(bool verify)
 	root->shard[0] = rig.shard;
 	root->run = MOS_RUN_RUNNING;
 	root->settings.max_flows = rig.shard->max_flows;
+	root->settings.rmem_size = 65536;
 	root->settings.forward = 1;
 	root->settings.verify_tcp_csum = verify;
 	mos_root_publish(root);

@@ -86,6 +86,7 @@ void hs_open(const struct hs_opt *opt)
 	set->max_flows = hs.shard->max_flows;
 	set->tcp_timeout_ms = opt->timeout_ms ? opt->timeout_ms : 30000;
 	set->tcp_tw_ms = opt->tw_ms;
+	set->rmem_size = 8192;
 	set->forward = 1;
 	set->clock_packet = !opt->wall_clock;
 	set->ipv6 = !opt->no_ipv6;

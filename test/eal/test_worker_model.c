@@ -217,10 +217,12 @@ static void note(int sock, int side, event_t event, int hook)
 
 	ck_assert_uint_lt(round_.notes, WM_NOTES);
 	*n = (struct wm_note){.pkt = WM_NONE,
+	                      .turn = hs.shard->ledger.cur,
 	                      .sock = sock,
 	                      .hook = hook,
 	                      .side = side,
 	                      .event = event,
+	                      .cause = event == MOS_ON_ERROR ? hs.c->told.cause : 0,
 	                      .slot = MOS_FLOW_NONE};
 	for (int i = 0; i < round_.pkts; i++)
 		if (hs.c->cur.mbuf == mbufs[i])
@@ -307,6 +309,37 @@ static void stop_some_side(mctx_t mctx, int sock, const struct wm_note *n)
 	heard[n->sock][n->slot].sides |= side == MOS_SIDE_BOTH ? 3 : 1 << side;
 }
 
+/* Any socket may read any half of its flow at any time. */
+static void read_some(const struct wm_note *n)
+{
+	unsigned k = (unsigned)n->sock;
+	int side = (int)rnd(2);
+	uint64_t pos, end;
+	char bytes[400];
+	int64_t got;
+
+	if (!mos_flow_read_by(hs.c, n->slot, side, k))
+		return;
+	pos = *mos_stream_pos(mos_flow_at(&hs.c->flows, n->slot), side, k);
+	end = mos_flow_at(&hs.c->flows, n->slot)->stream[side].next;
+	got = mos_stream_read(&hs.c->streams, n->slot, side, k, mos_flow_in_hand(hs.c, n->slot),
+	                      bytes, 1 + rnd(sizeof(bytes)));
+	ck_assert_msg((got == 0) == (pos >= end), "%d bytes read of %d", (int)got,
+	              (int)(end - pos));
+}
+
+/* How much is kept, for all sockets of the flow. */
+static void change_buffer(const struct wm_note *n)
+{
+	int side = (int)rnd(2);
+
+	if (one_in(2))
+		mos_flow_set_buffer(hs.c, n->slot, side, one_in(3) ? 0 : rnd(4000));
+	else
+		mos_flow_set_stream_flag(hs.c, n->slot, side,
+		                         one_in(2) ? MOS_STREAM_LAST : MOS_STREAM_KEEP, one_in(2));
+}
+
 static void any_callback(mctx_t mctx, int sock, int side, event_t event, int hook)
 {
 	const struct wm_note *n = &round_.note[round_.notes];
@@ -314,8 +347,12 @@ static void any_callback(mctx_t mctx, int sock, int side, event_t event, int hoo
 	note(sock, side, event, hook);
 	check_alone(n);
 	check_user_event(sock, side, event);
+	if (n->slot != MOS_FLOW_NONE && one_in(10))
+		read_some(n);
 	if (n->sock == witness)
 		return;
+	if (witness < 0 && n->slot != MOS_FLOW_NONE && one_in(30))
+		change_buffer(n);
 	if (one_in(6))
 		change_callback(mctx, sock);
 	if (one_in(30) && n->sock < PLAYERS)
@@ -362,7 +399,6 @@ static void run_round(void)
 	if (witness >= 0)
 		wm_check(&round_, witness);
 	no_flow_is_left_behind();
-	ck_assert_uint_eq(hs.c->new_data.count, 0);
 }
 
 static void end_all(void)
@@ -377,6 +413,7 @@ static void end_all(void)
 			wm_check(&round_, witness);
 	}
 	ck_assert_uint_eq(hs.c->flows.count, 0);
+	ck_assert_uint_eq(hs.c->streams.pool.free_count, hs.c->streams.pool.count);
 	ck_assert_uint_eq(wm_alive(), 0);
 	ck_assert_uint_eq(hs_count(MOS_CTR_W_FLOWS_CREATED),
 	                  hs_count(MOS_CTR_W_FLOWS_ENDED) + hs_count(MOS_CTR_W_FLOWS_FORGOTTEN));

@@ -231,16 +231,20 @@ static void want_no_client_buffer(int sock, int side)
 
 START_TEST(side_without_buffer_is_marked_on_the_flow)
 {
+	struct mos_flow *f;
+
 	open_flow();
-	ck_assert_uint_eq(hs.c->flow_flags[0], 0);
+	f = mos_flow_at(&hs.c->flows, 0);
+	ck_assert_uint_eq(f->stream[MOS_CLI].flags, 0);
 	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_SND, want_no_client_buffer, &data);
-	ck_assert_uint_eq(hs.c->flow_flags[0], MOS_FF_UNBUFFERED << MOS_CLI);
+	ck_assert_uint_eq(f->stream[MOS_CLI].flags, MOS_STREAM_OFF);
+	ck_assert_uint_eq(f->stream[MOS_SVR].flags, 0);
 	hs_send(&rst);
 	hs_round();
-	ck_assert_uint_eq(hs.c->flow_flags[0], 0);
 	ck_assert_int_eq(set(passive, MOS_SVRBUF, 0), 0); /* for flows to come */
 	hs_handshake(0);
-	ck_assert_uint_eq(hs.c->flow_flags[0], MOS_FF_UNBUFFERED << MOS_SVR);
+	ck_assert_uint_eq(f->stream[MOS_CLI].flags, 0);
+	ck_assert_uint_eq(f->stream[MOS_SVR].flags, MOS_STREAM_OFF);
 }
 END_TEST
 

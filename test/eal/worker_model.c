@@ -6,9 +6,9 @@
 struct life {
 	bool alive;
 	uint64_t id;
-	int client;       /* which end of the wire opened it */
-	uint8_t state[2]; /* as read last */
-	bool pending[2];  /* NEW_DATA is due */
+	int client;          /* which end of the wire opened it */
+	uint8_t state[2];    /* as read last */
+	uint32_t rcv_nxt[2]; /* behind the last packet */
 };
 
 static struct life lives[SLOTS];
@@ -72,6 +72,12 @@ static bool take(int pkt, int hook, int side, event_t event)
 	return true;
 }
 
+/* Take an ERROR of this cause, if it is at hand. */
+static bool take_error(int pkt, int side, int cause)
+{
+	return at < count && read_[at]->cause == cause && take(pkt, MOS_NULL, side, MOS_ON_ERROR);
+}
+
 static const struct wm_note *last(void)
 {
 	return read_[at - 1];
@@ -113,24 +119,11 @@ static void end_half(uint32_t slot, int side)
 	}
 }
 
-static void take_new_data(uint32_t slot, int side)
-{
-	check(take(WM_NONE, MOS_NULL, side, MOS_ON_CONN_NEW_DATA));
-	same_flow(slot);
-	check(lives[slot].pending[side]);
-	lives[slot].pending[side] = false;
-}
-
 /* The flow ends here. first: the half that must come first, or WM_NONE. */
 static void end(uint32_t slot, int first)
 {
 	struct life *l = &lives[slot];
 
-	for (int i = 0; i < 2; i++)
-		if (is(WM_NONE, MOS_NULL, MOS_CLI, MOS_ON_CONN_NEW_DATA) ||
-		    is(WM_NONE, MOS_NULL, MOS_SVR, MOS_ON_CONN_NEW_DATA))
-			take_new_data(slot, read_[at]->side);
-	check(!l->pending[MOS_CLI] && !l->pending[MOS_SVR]);
 	check(at < count);
 	if (first == WM_NONE)
 		first = read_[at]->side;
@@ -180,6 +173,10 @@ static void sender(int i, bool *starts)
 	check(lives[slot].alive && lives[slot].id == last()->id);
 	check(side == (p->from == lives[slot].client ? MOS_CLI : MOS_SVR));
 	state_change(i, MOS_HK_SND, side, &lives[slot]);
+	if (take_error(i, side, MOS_GAP_MISSED)) {
+		same_flow(slot);
+		check(last()->rcv_nxt[side] != lives[slot].rcv_nxt[side]);
+	}
 }
 
 /* Between the two updates. Returns whether REXMIT was told. */
@@ -192,27 +189,50 @@ static bool between(int i, uint32_t slot, int side, uint32_t rcv_nxt)
 		same_flow(slot);
 		check(p->payload > 0 && mos_seq_lt(p->seq, rcv_nxt));
 	}
-	if (take(i, MOS_NULL, side, MOS_ON_ERROR)) {
+	if (take_error(i, side, MOS_GAP_BEYOND_WINDOW)) {
 		same_flow(slot);
 		check(mos_seq_gt(p->seq + p->payload, rcv_nxt + HS_WND));
 	}
+	if (take_error(i, side, MOS_GAP_CONFLICT)) {
+		same_flow(slot);
+		check(p->payload > 0);
+	}
+	if (take_error(i, side, MOS_GAP_OVERRUN)) {
+		same_flow(slot);
+		check(mos_seq_leq(p->seq, rcv_nxt) && mos_seq_gt(p->seq + p->payload, rcv_nxt));
+	}
 	return rexmit;
+}
+
+/* The half has bytes it had not before, in order. due: it must have. */
+static void new_data(uint32_t slot, int side, uint32_t before, bool due)
+{
+	if (!take(WM_NONE, MOS_NULL, side, MOS_ON_CONN_NEW_DATA)) {
+		check(!due);
+		return;
+	}
+	same_flow(slot);
+	check(last()->rcv_nxt[side] != before);
 }
 
 static void receiver(int i, uint32_t slot, int side, uint32_t rcv_nxt, bool starts)
 {
 	const struct hs_pkt *p = &round_->pkt[i];
 	struct life *l = &lives[slot];
-	bool rexmit = between(i, slot, side, rcv_nxt);
+	bool rexmit = between(i, slot, side, rcv_nxt), full, due;
+	uint32_t before = l->rcv_nxt[!side];
 
+	full = take_error(i, side, MOS_GAP_NO_ROOM);
 	check(take(i, MOS_HK_RCV, side, MOS_ON_PKT_IN));
 	check(last()->slot == slot && last()->id == l->id);
-	if (!(p->flags & MOS_TCP_SYN) && brings_data(p, rcv_nxt, last()->rcv_nxt[side]))
-		l->pending[side] = true;
+	due = !full && brings_data(p, rcv_nxt, last()->rcv_nxt[side]);
 	check(take(i, MOS_HK_RCV, side, MOS_ON_CONN_START) == starts);
 	state_change(i, MOS_HK_RCV, side, l);
 	if (take(i, MOS_HK_RCV, side, MOS_ON_REXMIT))
 		check(!rexmit && (p->flags & (MOS_TCP_SYN | MOS_TCP_FIN)));
+	memcpy(l->rcv_nxt, last()->rcv_nxt, sizeof(l->rcv_nxt));
+	new_data(slot, side, rcv_nxt, due);
+	new_data(slot, !side, before, false);
 }
 
 static bool both_closed(const struct life *l)
@@ -245,11 +265,9 @@ static void packet(int i)
 
 static void behind_the_packets(void)
 {
-	while (is(WM_NONE, MOS_NULL, MOS_CLI, MOS_ON_CONN_NEW_DATA) ||
-	       is(WM_NONE, MOS_NULL, MOS_SVR, MOS_ON_CONN_NEW_DATA))
-		take_new_data(read_[at]->slot, read_[at]->side);
-	for (unsigned s = 0; s < SLOTS; s++)
-		check(!lives[s].alive || (!lives[s].pending[0] && !lives[s].pending[1]));
+	while (take_error(WM_NONE, MOS_CLI, MOS_GAP_NO_ROOM) ||
+	       take_error(WM_NONE, MOS_SVR, MOS_GAP_NO_ROOM))
+		same_flow(last()->slot);
 	while (at < count) {
 		check(read_[at]->slot < SLOTS);
 		end(read_[at]->slot, WM_NONE);
@@ -258,8 +276,8 @@ static void behind_the_packets(void)
 
 static bool same_event(const struct wm_note *a, const struct wm_note *b)
 {
-	return a->pkt == b->pkt && a->hook == b->hook && a->side == b->side &&
-	       a->event == b->event && a->slot == b->slot && a->id == b->id;
+	return a->pkt == b->pkt && a->turn == b->turn && a->hook == b->hook && a->side == b->side &&
+	       a->event == b->event && a->cause == b->cause && a->slot == b->slot && a->id == b->id;
 }
 
 /* In which order the sockets of the path hear of it. */

@@ -3,11 +3,13 @@
  * every callback leaves a note, and after a round the notes of one socket that has everything
  * registered, the witness, must spell what the packets of the round allow:
  *
- *   packet    SND: PKT_IN [START] [STATE]  [RCV: REXMIT]  [NULL: ERROR]
- *             RCV: PKT_IN [START] [STATE] [REXMIT]  [end]
+ *   packet    SND: PKT_IN [START] [STATE]  [NULL: ERROR missed]  [RCV: REXMIT]
+ *             [NULL: ERROR beyond the window] [conflict] [overrun]  [NULL: ERROR no room]
+ *             RCV: PKT_IN [START] [STATE] [REXMIT]
+ *             [NULL: NEW_DATA of the receiver] [of the sender]  [end]
  *             or NULL: ORPHAN, or in front of it the end of the flow it found
- *   round     packets, NEW_DATA of each half that got bytes, ends
- *   end       [NEW_DATA] RCV, SND of one half, RCV, SND of the other: STATE END
+ *   round     packets, [NULL: ERROR no room], ends
+ *   end       RCV, SND of one half, RCV, SND of the other: STATE END
  *
  * It knows nothing of TCP: states and rcv_nxt are what the callbacks read. Other sockets may hear
  * only what the witness hears, in path order.
@@ -22,11 +24,13 @@
 
 /* What a callback saw. */
 struct wm_note {
-	int pkt;  /* index in the burst, WM_NONE: no packet is current */
-	int sock; /* number of the passive socket */
-	int hook; /* MOS_NULL, MOS_HK_SND, MOS_HK_RCV */
+	int pkt;       /* index in the burst, WM_NONE: no packet is current */
+	uint32_t turn; /* packets finished */
+	int sock;      /* number of the passive socket */
+	int hook;      /* MOS_NULL, MOS_HK_SND, MOS_HK_RCV */
 	int side;
 	event_t event;
+	int cause;     /* of an ERROR */
 	uint32_t slot; /* record; MOS_FLOW_NONE: ORPHAN */
 	uint64_t id;   /* of the record */
 	uint8_t state[2];
