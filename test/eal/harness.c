@@ -140,6 +140,8 @@ struct mos_ledger_verdict hs_bury(void)
 		if (!v.sent)
 			ck_assert_int_eq(rte_ring_sp_enqueue(s->tx, m), 0);
 	}
+	if (v.flow != MOS_FLOW_NONE)
+		mos_flow_at(&hs.c->flows, v.flow)->flags |= MOS_FLOW_TORN;
 	mos_ledger_reset(&s->ledger);
 	ck_assert(mos_lease_release(&s->lease));
 	return v;
