@@ -123,6 +123,51 @@ class Conversation:
         return self
 
 
+class Story:
+    """The packets of one client port; data and ACK numbers are given as offsets of the streams."""
+
+    def __init__(self, port):
+        self.port, self.time, self.packets = port, START + port * 1000, []
+        self.iss = {True: (1 << 32) - 500, False: 1000 * port}  # the client's wraps
+        self.send(True, SYN, -1, 0).send(False, SYN | ACK, -1, 0).send(True, ACK, 0, 0)
+
+    def send(self, from_client, flags, start, acked, data=b""):
+        seq = self.iss[from_client] + 1 + start
+        ack = self.iss[not from_client] + 1 + acked if flags & ACK else 0
+        frame = segment(self.port, from_client, flags, seq % (1 << 32), ack % (1 << 32), data)
+        self.packets.append(Packet(self.time, frame, from_client))
+        self.time += MS
+        return self
+
+    def to_server(self, start, end, acked=0, content=None):
+        """The client sends these bytes of its content: zeroes, unless it is given."""
+        data = bytes(end - start) if content is None else content[start:end]
+        return self.send(True, PSH | ACK, start, acked, data)
+
+    def to_client(self, start, end, acked=0, content=None):
+        data = bytes(end - start) if content is None else content[start:end]
+        return self.send(False, PSH | ACK, start, acked, data)
+
+    def server_has(self, acked, sent=0):
+        """A packet of the server without data."""
+        return self.send(False, ACK, sent, acked)
+
+    def client_has(self, acked, sent=0):
+        return self.send(True, ACK, sent, acked)
+
+    def closed(self, to_server, to_client=0):
+        """Both close after so many bytes."""
+        self.send(True, FIN | ACK, to_server, to_client)
+        self.send(False, FIN | ACK, to_client, to_server + 1)
+        return self.send(True, ACK, to_server + 1, to_client + 1)
+
+    def later(self, duration):
+        """All of it happens so much later."""
+        self.packets = [packet._replace(time=packet.time + duration) for packet in self.packets]
+        self.time += duration
+        return self
+
+
 def merged(*conversations):
     """All their packets in the order of time."""
     packets = [packet for one in conversations for packet in one.packets]

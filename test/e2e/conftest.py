@@ -14,6 +14,7 @@ import subprocess
 
 import pytest
 
+from captures import write_pcap
 from network import Network, remove_leftovers
 from system import PRIMARY, System
 
@@ -97,6 +98,31 @@ def new_system(machine, tmp_path):
     yield make
     for system in made:
         system.close()
+
+
+@pytest.fixture
+def replay_into(new_system, tmp_path):
+    """Plays packets to workers that print lines: replay_into(command, packets, workers, key=...)
+
+    returns the file that they have written. The system has ended by itself.
+    """
+
+    def replay(command, packets, workers=1, **keys):
+        write_pcap(tmp_path / "in.pcap", packets)
+        out = str(tmp_path / "lines")
+        system = new_system()
+        system.configure([f"net_pcap0,rx_pcap={tmp_path}/in.pcap",
+                          f"net_pcap1,tx_pcap={tmp_path}/out.pcap"], workers=workers,
+                         clock="packet", end_of_file="stop", **keys)
+        system.start_primary()
+        for shard in range(workers):
+            system.start_worker(shard, command=[*command, "-f", system.config, "-o", out])
+        assert system.primary.status() == 0, system.primary.output()
+        for worker in system.worker.values():
+            assert worker.status() == 0, worker.output()
+        return out
+
+    return replay
 
 
 @pytest.fixture

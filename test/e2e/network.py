@@ -11,11 +11,13 @@ network without addresses is silent: what is seen on it was sent by the test.
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import re
 import socket
 import struct
 import subprocess
+import termios
 
 SIDES = ("client", "box", "server")
 WIRE = {"client": "wire_a", "server": "wire_b"}
@@ -154,6 +156,11 @@ class Network:
             sock.close()
             raise
         return sock
+
+
+def unacknowledged(sock):
+    """How many bytes of a TCP socket's its peer has not acknowledged."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def ping_command(address, *options, count=10, patience=None):

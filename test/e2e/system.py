@@ -16,6 +16,7 @@ PRIMARY = os.path.join(BUILD, "primary/mos-primary")
 MIDSTAT = os.path.join(BUILD, "apps/midstat/midstat")
 FIREWALL = os.path.join(BUILD, "apps/simple_firewall/simple-firewall")
 HTTPWATCH = os.path.join(BUILD, "apps/httpwatch/httpwatch")
+BYTECOUNT = os.path.join(BUILD, "apps/bytecount/bytecount")
 MOS_RUN = os.path.join(BUILD, "apps/mos_run/mos-run")
 DEADLINE_S = 30
 

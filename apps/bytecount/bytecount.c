@@ -1,0 +1,223 @@
+/*
+ * bytecount: how much each TCP connection has carried, and how much of that was sent again, one
+ * line of JSON for each connection that ends (report.h).
+ *
+ *   bytecount -f mos.conf [-e expression] [-o file] [-i seconds] [-c cores]
+ *
+ *   stack threads  callbacks (watch.c); none waits for the output
+ *   writer         prints (lines.h)
+ *   main thread    makes the contexts, waits for their end, and prints what is open and the totals
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mos_api.h"
+#include "mos_ext.h"
+#include "apps/common/lines.h"
+#include "apps/bytecount/watch.h"
+
+#define INTERVAL_MAX 86400 /* s */
+
+static struct {
+	const char *config_file;
+	const char *out_file;   /* NULL = stdout */
+	const char *expression; /* NULL = all connections */
+	int interval_s;         /* 0 = totals at the end only */
+	int core_count;         /* 0 = as configured */
+} opt;
+
+static _Atomic(mctx_t) context[WATCH_CORES_MAX]; /* whoever takes one destroys it */
+static int core_count;
+
+/* ---- Start and end: application threads ---- */
+
+/* Also the signal handler's. */
+static void stop(void)
+{
+	for (int i = 0; i < core_count; i++) {
+		mctx_t mctx = atomic_exchange(&context[i], NULL);
+
+		if (mctx != NULL)
+			mtcp_destroy_context(mctx);
+	}
+}
+
+static void on_signal(int signum)
+{
+	stop();
+}
+
+/* The writer's way to stop: by the thread that waits for the contexts. */
+static void ask_to_stop(void)
+{
+	kill(getpid(), SIGTERM);
+}
+
+static bool start_all(mctx_t mctx[static WATCH_CORES_MAX])
+{
+	for (int i = 0; i < core_count; i++) {
+		mctx[i] = mtcp_create_context(i);
+		if (mctx[i] == NULL)
+			return false; /* the library has printed why */
+		atomic_store(&context[i], mctx[i]);
+		if (!watch_start(mctx[i], opt.expression, opt.interval_s))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The signals wait until there is something for their handler to stop, and are then handled by
+ * this thread: those that are started meanwhile keep them blocked.
+ */
+static void mask_signals(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(how, &signals, NULL);
+}
+
+/* Until all contexts have ended. */
+static bool run(void)
+{
+	mctx_t mctx[WATCH_CORES_MAX];
+	bool started = start_all(mctx);
+
+	mask_signals(SIG_UNBLOCK);
+	for (int i = 0; started && i < core_count; i++)
+		mtcp_app_join(mctx[i]);
+	return started;
+}
+
+static bool configure(void)
+{
+	struct mtcp_conf conf;
+
+	if (mtcp_getconf(&conf) < 0) {
+		fprintf(stderr, "bytecount: no configuration: %s\n", strerror(errno));
+		return false;
+	}
+	if (opt.core_count > 0)
+		conf.num_cores = opt.core_count;
+	if (conf.num_cores > WATCH_CORES_MAX) {
+		fprintf(stderr, "bytecount: %d cores: at most %d are supported\n", conf.num_cores,
+		        WATCH_CORES_MAX);
+		return false;
+	}
+	if (opt.core_count > 0 && mtcp_setconf(&conf) < 0) {
+		fprintf(stderr, "bytecount: -c %d: %s\n", opt.core_count, strerror(errno));
+		return false;
+	}
+	core_count = conf.num_cores;
+	return true;
+}
+
+/* Returns whether all was counted and printed. */
+static bool finish(void)
+{
+	uint64_t lost = 0, not_counted = watch_finish();
+	bool ok = lines_close(&lost);
+
+	if (not_counted > 0)
+		fprintf(stderr, "bytecount: no memory for %llu connections\n",
+		        (unsigned long long)not_counted);
+	if (lost > 0)
+		fprintf(stderr, "bytecount: %llu lines lost\n", (unsigned long long)lost);
+	else if (!ok)
+		fprintf(stderr, "bytecount: the last lines were not read and are lost\n");
+	return ok && not_counted == 0;
+}
+
+static void usage(FILE *f)
+{
+	fprintf(f,
+	        "usage: bytecount -f mos.conf [-e EXPRESSION] [-o FILE] [-i SECONDS] [-c CORES]\n"
+	        "  -f FILE        configuration, the same that mos-primary was started with\n"
+	        "  -e EXPRESSION  connections to count, by their first SYN, as pcap-filter(7)\n"
+	        "                 (default: all)\n"
+	        "  -o FILE        append to FILE instead of printing\n"
+	        "  -i SECONDS     print the totals so often (default: at the end only)\n"
+	        "  -c CORES       contexts of this process (default: as configured)\n"
+	        "Prints one line of JSON for each connection that ends: start end ms client "
+	        "server\n"
+	        "reason, and for each direction packets ip_bytes payload unique resent missed; at\n"
+	        "its end also those that are open, and the totals.\n");
+}
+
+/* Store a whole number from 1 to max; else complain. */
+static bool parse_number(char option, const char *text, int max, int *number)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || n < 1 || n > max) {
+		fprintf(stderr, "bytecount: -%c %s: expected a number from 1 to %d\n", option, text,
+		        max);
+		return false;
+	}
+	*number = (int)n;
+	return true;
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_options(int argc, char **argv)
+{
+	bool ok = true;
+	int c;
+
+	while (ok && (c = getopt(argc, argv, "f:e:o:i:c:h")) != -1) {
+		switch (c) {
+		case 'f': opt.config_file = optarg; break;
+		case 'e': opt.expression = optarg; break;
+		case 'o': opt.out_file = optarg; break;
+		case 'i': ok = parse_number('i', optarg, INTERVAL_MAX, &opt.interval_s); break;
+		case 'c': ok = parse_number('c', optarg, WATCH_CORES_MAX, &opt.core_count); break;
+		case 'h': usage(stdout); return EXIT_SUCCESS;
+		default: usage(stderr); return EXIT_FAILURE;
+		}
+	}
+	if (!ok)
+		return EXIT_FAILURE;
+	if (opt.config_file == NULL || optind != argc) {
+		usage(stderr);
+		return EXIT_FAILURE;
+	}
+	return -1;
+}
+
+/* What was opened is closed by the end of the process. */
+int main(int argc, char **argv)
+{
+	int status = parse_options(argc, argv);
+	int error;
+	bool ok;
+
+	if (status >= 0)
+		return status;
+	mask_signals(SIG_BLOCK);
+	signal(SIGPIPE, SIG_IGN); /* lines that cannot be written end us in order */
+	error = lines_open(opt.out_file, ask_to_stop);
+	if (error < 0) {
+		fprintf(stderr, "bytecount: %s: %s\n",
+		        opt.out_file != NULL ? opt.out_file : "stdout", strerror(-error));
+		return EXIT_FAILURE;
+	}
+	if (mtcp_init(opt.config_file) < 0)
+		return EXIT_FAILURE; /* the library has printed why */
+	mtcp_register_signal(SIGINT, on_signal);
+	mtcp_register_signal(SIGTERM, on_signal);
+	ok = configure() && run();
+	stop();
+	mtcp_destroy();
+	ok = finish() && ok && mos_last_error()[0] == '\0'; /* else the primary has ended */
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
