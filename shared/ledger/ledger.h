@@ -44,7 +44,7 @@ enum mos_ledger_stage {
 	MOS_STAGE_RCV,    /* receiver half and its callbacks */
 	MOS_STAGE_DATA,   /* the packet is finished; NEW_DATA, and what nobody read is stored */
 	MOS_STAGE_END,    /* end of the flow and its callbacks */
-	MOS_STAGE_AFTER,  /* new data, timers, expiry: behind the packets of a burst */
+	MOS_STAGE_AFTER,  /* told losses, timers, expiry: behind the packets of a burst */
 };
 
 /* Letters: S the worker that holds the shard. */
