@@ -121,7 +121,11 @@ static bool can_be_tail(const struct mos_stream_ref *r, const struct mos_piece *
 {
 	uint64_t end = part->from + part->len;
 
-	return end == to && mos_stream_first_held(r, part->from, end) == end;
+	if (end != to)
+		return false;
+	if (part->from == r->st->next) /* else a piece may have come before it */
+		end = mos_stream_bound(r, end);
+	return mos_stream_first_held(r, part->from, end) == end;
 }
 
 uint64_t mos_stream_arrive_slow(struct mos_streams *s, uint32_t flow, int side,
@@ -129,7 +133,7 @@ uint64_t mos_stream_arrive_slow(struct mos_streams *s, uint32_t flow, int side,
                                 struct mos_stream_range *lost)
 {
 	struct mos_stream_ref r = mos_stream_ref(s, flow, side);
-	uint64_t to, tail_len = 0, end = piece->from + piece->len;
+	uint64_t to, held, end = piece->from + piece->len;
 	struct mos_piece part;
 
 	mos_stream_check_base(&r);
@@ -148,12 +152,13 @@ uint64_t mos_stream_arrive_slow(struct mos_streams *s, uint32_t flow, int side,
 			s->tail = part;
 			s->tail_flow = flow;
 			s->tail_side = side;
-			tail_len = part.len;
-		} else {
-			mos_stream_put(&r, &part, to, true, lost);
+			held = pass(&r, part.from);
+			r.st->next = to; /* no chunk holds anything of it */
+			return held + part.len;
 		}
+		mos_stream_put(&r, &part, to, true, lost);
 	}
-	return last ? tail_len + pass(&r, to) : 0;
+	return last ? pass(&r, to) : 0;
 }
 
 /* Give back what all have read. */
@@ -175,7 +180,8 @@ static uint64_t push_out(const struct mos_stream_ref *r, uint64_t least, uint64_
 
 	release(r, mos_min_u64(floor, least));
 	if (r->st->chunks != 0 && *low < floor) {
-		lost = mos_stream_each(r, *low, floor, mos_chunk_op_clear);
+		lost = mos_stream_each(r, *low, floor, mos_chunk_op_count);
+		mos_stream_each(r, *low, floor, mos_chunk_op_clear);
 		*low = floor;
 	}
 	if (mos_stream_has_tail(r) && floor > mos_max_u64(tail->from, least))

@@ -16,13 +16,15 @@ static void mend_stream(struct mos_flow *f, int side)
 	struct mos_stream *st = &f->stream[side];
 	int64_t to;
 
-	if (st->next >= (uint64_t)INT64_MAX - 2 * MOS_STREAM_FAR)
-		st->next = 0;
-	to = mos_stream_target(f, side);
-	st->next = to > 0 ? (uint64_t)to : 0;
 	st->chunks = 0;
 	st->ahead = 0;
 	st->flags &= MOS_STREAM_LAST | MOS_STREAM_KEEP | MOS_STREAM_OFF;
+	if (st->next >= (uint64_t)INT64_MAX - 2 * MOS_STREAM_FAR)
+		st->next = 0;
+	if (st->readers == 0)
+		return; /* its next may lag behind; the halves need not be looked at */
+	to = mos_stream_target(f, side);
+	st->next = to > 0 ? (uint64_t)to : 0;
 	for (unsigned bits = st->readers; bits != 0; bits &= bits - 1) {
 		uint64_t *pos = mos_stream_pos(f, side, (unsigned)__builtin_ctz(bits));
 
@@ -67,20 +69,31 @@ static mos_chunk_list *keep_chunk(void *arg, const struct mos_chunk *c, bool *ou
 	return &r.st->chunks;
 }
 
-/* Count again what is out of order, and forget what all have read. */
+/* Forget what all have read. A second time there is nothing to do. */
 static void settle_stream(struct mos_streams *s, uint32_t flow, int side)
 {
 	struct mos_stream_ref r = mos_stream_ref(s, flow, side);
-	uint64_t done;
+	uint64_t done = mos_stream_done(&r);
 
-	if (r.st->chunks == 0)
-		return;
-	for (uint32_t c = mos_chunk_first(&s->pool, r.st->chunks); c != MOS_CHUNK_NONE;
-	     c = mos_chunk_next(&s->pool, c))
-		r.st->ahead += mos_chunk_has_age(&s->pool, c);
-	done = mos_stream_done(&r);
 	mos_stream_each(&r, mos_page(done) * MOS_CHUNK_PAGE, done, mos_chunk_op_clear);
 	*mos_stream_low(&r) = done;
+}
+
+/* Go by the chunks: they are fewer than the flows. */
+static void settle_streams(struct mos_streams *s)
+{
+	for (uint32_t i = 0; i < s->pool.count; i++) {
+		const struct mos_chunk *c = mos_chunk_at(&s->pool, i);
+
+		if (c->owner != 0 && mos_chunk_has_age(&s->pool, i))
+			mos_flow_at(s->flows, c->flow)->stream[c->owner & 1].ahead++;
+	}
+	for (uint32_t i = 0; i < s->pool.count; i++) {
+		const struct mos_chunk *c = mos_chunk_at(&s->pool, i);
+
+		if (c->owner != 0)
+			settle_stream(s, c->flow, c->owner & 1);
+	}
 }
 
 int mos_streams_join(struct mos_streams *s, void *mem, size_t mem_len, struct mos_flow_table *flows,
@@ -96,10 +109,7 @@ int mos_streams_join(struct mos_streams *s, void *mem, size_t mem_len, struct mo
 	if (err != 0)
 		return err;
 	s->share_max = (uint32_t)mos_min_u64(s->pool.count / 4, AHEAD_MAX);
-	for (uint32_t i = 0; (i = mos_flow_table_next(flows, i)) != MOS_FLOW_NONE; i++) {
-		settle_stream(s, i, MOS_CLI);
-		settle_stream(s, i, MOS_SVR);
-	}
+	settle_streams(s);
 	return 0;
 }
 

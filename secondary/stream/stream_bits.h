@@ -25,18 +25,10 @@ static inline void mos_bits_set(uint64_t *v, uint32_t from, uint32_t end)
 		v[w] |= mos_bits_mask(w, from, end);
 }
 
-/* Returns how many were set. */
-static inline uint32_t mos_bits_clear(uint64_t *v, uint32_t from, uint32_t end)
+static inline void mos_bits_clear(uint64_t *v, uint32_t from, uint32_t end)
 {
-	uint32_t count = 0;
-
-	for (uint32_t w = from / 64; w * 64 < end; w++) {
-		uint64_t mask = mos_bits_mask(w, from, end);
-
-		count += (uint32_t)__builtin_popcountll(v[w] & mask);
-		v[w] &= ~mask;
-	}
-	return count;
+	for (uint32_t w = from / 64; w * 64 < end; w++)
+		v[w] &= ~mos_bits_mask(w, from, end);
 }
 
 static inline uint32_t mos_bits_count(const uint64_t *v, uint32_t from, uint32_t end)

@@ -92,14 +92,17 @@ uint32_t mos_chunk_op_pass(const struct mos_stream_ref *r, uint32_t chunk, uint3
 uint32_t mos_chunk_op_clear(const struct mos_stream_ref *r, uint32_t chunk, uint32_t a, uint32_t b)
 {
 	struct mos_chunk *c = mos_chunk_at(&r->s->pool, chunk);
-	uint32_t count = mos_bits_clear(c->valid, a, b);
-	uint32_t left = mos_bits_held(c->valid, 0, MOS_CHUNK_PAGE);
+	uint32_t left = MOS_CHUNK_PAGE;
 
+	if (b - a < MOS_CHUNK_PAGE) {
+		mos_bits_clear(c->valid, a, b);
+		left = mos_bits_held(c->valid, 0, MOS_CHUNK_PAGE);
+	}
 	if (left == MOS_CHUNK_PAGE)
 		mos_stream_drop(r, chunk);
 	else if (mos_page_start(c) + left >= r->st->next)
 		mos_stream_set_ahead(r, chunk, true);
-	return count;
+	return 0;
 }
 
 uint32_t mos_stream_chunk_from(const struct mos_stream_ref *r, uint64_t page, uint64_t end_page)

@@ -102,8 +102,20 @@ uint64_t mos_stream_each(const struct mos_stream_ref *r, uint64_t from, uint64_t
 uint32_t mos_chunk_op_count(const struct mos_stream_ref *r, uint32_t chunk, uint32_t a, uint32_t b);
 /* Count bytes that are in order from now on. */
 uint32_t mos_chunk_op_pass(const struct mos_stream_ref *r, uint32_t chunk, uint32_t a, uint32_t b);
-/* Forget bytes; the chunk goes when it has no other. How many there were. */
+/* Forget bytes; the chunk goes when it has no other. 0. */
 uint32_t mos_chunk_op_clear(const struct mos_stream_ref *r, uint32_t chunk, uint32_t a, uint32_t b);
+
+/*
+ * Up to where, at most end, chunks may hold bytes: those behind the page of next are out of order.
+ * Only while nothing of the packet in hand is in chunks: its bytes are in order, and next is not
+ * behind them yet.
+ */
+static inline uint64_t mos_stream_bound(const struct mos_stream_ref *r, uint64_t end)
+{
+	uint64_t page_end = (mos_page(r->st->next) + 1) * MOS_CHUNK_PAGE;
+
+	return r->st->ahead == 0 ? mos_min_u64(end, page_end) : end;
+}
 
 /*
  * The chunk with the lowest page in [page, end_page), or MOS_CHUNK_NONE. In time bounded by its

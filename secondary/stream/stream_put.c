@@ -243,14 +243,18 @@ bool mos_stream_conflicts_slow(struct mos_streams *s, uint32_t flow, int side,
                                const struct mos_piece *piece, struct mos_stream_range *where)
 {
 	struct mos_stream_ref r = mos_stream_ref(s, flow, side);
-	uint64_t off = piece->from;
-	struct mos_piece run;
+	uint64_t off = piece->from, end;
+	struct mos_piece part, run;
 	bool found = false;
 	uint32_t a, b;
 	uint8_t *held;
 
 	mos_stream_check_base(&r);
-	while (r.st->chunks != 0 && next_run(&r, piece, off, &run, &held)) {
+	end = mos_stream_bound(&r, piece->from + piece->len);
+	if (r.st->chunks == 0 || end <= piece->from)
+		return false;
+	part = mos_piece_part(piece, piece->from, end);
+	while (next_run(&r, &part, off, &run, &held)) {
 		off = run.from + run.len;
 		if (!differ(held, run.bytes, run.len, &a, &b))
 			continue;

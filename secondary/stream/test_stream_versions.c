@@ -50,6 +50,28 @@ START_TEST(first_version_of_a_byte_stays)
 }
 END_TEST
 
+START_TEST(first_version_stays_when_a_frame_comes_in_pieces)
+{
+	uint32_t flow = new_flow();
+	struct mos_piece piece[] = {
+		{0, bytes_of(0, 2 * PAGE), PAGE + 500},
+		{PAGE + 500, bytes_of(0, 2 * PAGE) + PAGE + 500, PAGE - 500},
+	};
+
+	arrive_bytes(flow, PAGE + 1000, other_bytes(100), 100, FAR);
+	settle(flow);
+	flow_at(flow)->half[SVR].rcv_nxt += 2 * PAGE;
+	mos_stream_arrive(&b.s, flow, SVR, &piece[0], FAR, false, &lost);
+	ck_assert_uint_eq(mos_stream_arrive(&b.s, flow, SVR, &piece[1], FAR, true, &lost),
+	                  2 * PAGE);
+	ck_assert(is_first(flow, 0, PAGE + 1000));
+	ck_assert(is_other(flow, PAGE + 1000, 100));
+	ck_assert(is_first(flow, PAGE + 1100, PAGE - 1100));
+	settle(flow);
+	ck_assert(is_other(flow, PAGE + 1000, 100));
+}
+END_TEST
+
 START_TEST(last_version_of_an_unread_byte_counts)
 {
 	uint32_t flow = new_flow();
@@ -224,6 +246,7 @@ static TCase *versions(void)
 
 	tcase_add_checked_fixture(tc, bench_open, bench_close);
 	tcase_add_test(tc, first_version_of_a_byte_stays);
+	tcase_add_test(tc, first_version_stays_when_a_frame_comes_in_pieces);
 	tcase_add_test(tc, last_version_of_an_unread_byte_counts);
 	tcase_add_test(tc, what_one_of_two_sockets_has_read_is_not_replaced);
 	tcase_add_test(tc, lost_bytes_are_not_brought_back_by_a_later_version);
