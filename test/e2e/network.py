@@ -7,6 +7,10 @@ used or changed.
 
 The endpoints compute checksums themselves, and the box gets packets as they are on a wire. A
 network without addresses is silent: what is seen on it was sent by the test.
+
+A wire may be cut, for a program of the test to join its ends, which are in the box too:
+
+    eth0 <-veth-> far_a    near_a <-veth-> wire_a
 """
 
 import contextlib
@@ -21,6 +25,8 @@ import termios
 
 SIDES = ("client", "box", "server")
 WIRE = {"client": "wire_a", "server": "wire_b"}
+FAR = {"client": "far_a", "server": "far_b"}
+NEAR = {"client": "near_a", "server": "near_b"}
 ADDRESS = {"client": "10.77.0.1", "server": "10.77.0.2"}
 ADDRESS6 = {"client": "fd77::1", "server": "fd77::2"}
 MAC = {"client": "02:00:00:00:77:01", "server": "02:00:00:00:77:02"}
@@ -48,11 +54,12 @@ def _run(*argv):
 
 
 class Network:
-    """The namespaces live from the call to close()."""
+    """The namespaces live from the call to close(). cut: the endpoints whose wires are cut."""
 
-    def __init__(self, name, families=(4, 6)):
+    def __init__(self, name, families=(4, 6), cut=()):
         self.name = name
         self.families = families
+        self.cut = cut
         try:
             for side in SIDES:
                 _run("ip", "netns", "add", self.namespace(side))
@@ -64,12 +71,21 @@ class Network:
 
     def connect_box(self, side):
         """Lay the wire of an endpoint. Done for both at first, and after a test has removed one."""
-        _run("ip", "link", "add", "eth0", "netns", self.namespace(side), "type", "veth",
-             "peer", "name", WIRE[side], "netns", self.namespace("box"))
-        self._raise_endpoint(side)
         self._set("box", "net/ipv6/conf/all/disable_ipv6", 1)
-        self.run("box", "ethtool", "-K", WIRE[side], "gro", "off")
-        self.run("box", "ip", "link", "set", WIRE[side], "promisc", "on", "up")
+        end = FAR[side] if side in self.cut else WIRE[side]
+        _run("ip", "link", "add", "eth0", "netns", self.namespace(side), "type", "veth",
+             "peer", "name", end, "netns", self.namespace("box"))
+        self._raise_endpoint(side)
+        self._raise_in_box(end)
+        if side in self.cut:
+            self.run("box", "ip", "link", "add", NEAR[side], "type", "veth",
+                     "peer", "name", WIRE[side])
+            self._raise_in_box(NEAR[side])
+            self._raise_in_box(WIRE[side])
+
+    def _raise_in_box(self, device):
+        self.run("box", "ethtool", "-K", device, "gro", "off")
+        self.run("box", "ip", "link", "set", device, "promisc", "on", "up")
 
     def _raise_endpoint(self, side):
         self._set(side, "net/ipv6/conf/eth0/accept_dad", 0)
