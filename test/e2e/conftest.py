@@ -15,7 +15,9 @@ import subprocess
 import pytest
 
 from captures import write_pcap
+from exchange import SEED, Exchange
 from network import Network, remove_leftovers
+from sink import Sink
 from system import PRIMARY, System
 
 HUGE_MB = 256  # of which one system needs most
@@ -78,8 +80,9 @@ def af_xdp(machine):
 
 @pytest.fixture(scope="module")
 def network(machine, request):
-    """Client, box, server. FAMILIES of the test module are those it uses."""
-    made = Network(_new_name(), getattr(request.module, "FAMILIES", (4, 6)))
+    """Client, box, server. FAMILIES of the test module are those it uses, CUT the wires it cuts."""
+    made = Network(_new_name(), getattr(request.module, "FAMILIES", (4, 6)),
+                   getattr(request.module, "CUT", ()))
     yield made
     made.close()
 
@@ -145,3 +148,56 @@ def start_box(new_system, network):
     yield start
     for system in made:
         assert set(system.stop()) == {0}, system.primary.output()
+
+
+@pytest.fixture
+def start_sinks(start_box, tmp_path):
+    """Starts a box whose two workers are stream_sinks: start_sinks(mode, key=value...)."""
+
+    def start(mode="mixed", **keys):
+        sink = Sink(tmp_path / "sink")
+        system = start_box(workers=0, **{"rmem_size": 1 << 20, **keys})
+        for shard in (0, 1):
+            system.start_worker(shard, command=sink.command(system, mode))
+        return system, sink
+
+    return start
+
+
+@pytest.fixture
+def start_sinks_to_kill(new_system, network, tmp_path):
+    """The same, but mos-run starts them, and starts them again; some deaths will come while one has
+    bytes in hand. All must end in order."""
+    made = []
+
+    def start():
+        sink = Sink(tmp_path / "sink")
+        system = new_system(network)
+        system.configure(("wire_a", "wire_b"), rmem_size=1 << 20, fail_policy="hold 20000 open")
+        system.start_primary()
+        made.append((system, system.start_mos_run(2, sink.command(system, work_us=200))))
+        for shard in (0, 1):
+            system.primary.wait_line(rf"shard {shard}: served by")
+        return system, sink
+
+    yield start
+    for system, run in made:
+        assert run.stop() == 0, run.output()
+        assert system.primary.stop() == 0, system.primary.output()
+
+
+@pytest.fixture
+def exchange(network):
+    """Makes an Exchange of the network and starts it: exchange(directory, count, ...)."""
+    network.introduce_neighbours()
+    made = []
+
+    def start(directory, *args, **kwargs):
+        print(f"seed {SEED} (MOS_SEED repeats it)")
+        made.append(Exchange(network, *args, **kwargs))
+        made[-1].start(directory)
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
