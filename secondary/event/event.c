@@ -74,8 +74,8 @@ int mos_event_raise(struct mos_ctx *c, event_t child)
 
 /* ---- flows ---- */
 
-void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
-                    uint32_t bits)
+void mos_event_flow_all(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
+                        uint32_t bits)
 {
 	uint64_t path = atomic_load_explicit(&c->sockets.passive_path, memory_order_acquire);
 

@@ -18,12 +18,27 @@
 
 #include "secondary/worker.h"
 
+/* Some socket may have a callback for one of these at this hook: else raising is not worth it. */
+static inline bool mos_event_wanted(const struct mos_ctx *c, enum mos_hook hook, uint32_t bits)
+{
+	return (atomic_load_explicit(&c->sockets.sets.wanted[hook], memory_order_relaxed) & bits) !=
+	       0;
+}
+
+/* mos_event_flow for events that are wanted. */
+void mos_event_flow_all(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
+                        uint32_t bits);
+
 /*
  * Raise `bits` (MOS_ON_*) at a hook for every socket of a flow. side: whose half the event is
  * about; from: who sent the packet (MOS_CLI for events without packet): the path order.
  */
-void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
-                    uint32_t bits);
+static inline void mos_event_flow(struct mos_ctx *c, uint32_t flow, int side, int from,
+                                  enum mos_hook hook, uint32_t bits)
+{
+	if (mos_event_wanted(c, hook, bits))
+		mos_event_flow_all(c, flow, side, from, hook, bits);
+}
 
 /* The same for those sockets only whose passive numbers are in socks, a bit for each. */
 void mos_event_flow_some(struct mos_ctx *c, uint32_t flow, int side, int from, enum mos_hook hook,
@@ -55,12 +70,5 @@ int mos_event_raise(struct mos_ctx *c, event_t child);
 
 /* Run the timers that are due. */
 void mos_event_timers(struct mos_ctx *c);
-
-/* Some socket may have a callback for one of these at this hook: else raising is not worth it. */
-static inline bool mos_event_wanted(const struct mos_ctx *c, enum mos_hook hook, uint32_t bits)
-{
-	return (atomic_load_explicit(&c->sockets.sets.wanted[hook], memory_order_relaxed) & bits) !=
-	       0;
-}
 
 #endif
