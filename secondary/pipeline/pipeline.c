@@ -10,6 +10,17 @@ static struct mos_pkt_meta *meta_of(const struct mos_ctx *c, struct rte_mbuf *m)
 	return (struct mos_pkt_meta *)((uintptr_t)m + (uintptr_t)c->root->meta_offset);
 }
 
+/* The record, and what this process keeps about it. */
+static void prefetch_flow(const struct mos_ctx *c, uint32_t hash, unsigned lines)
+{
+	uint32_t flow = mos_flow_table_prefetch_flow(&c->flows, hash, lines);
+
+	if (mos_unlikely(flow == MOS_FLOW_NONE))
+		return;
+	mos_prefetch(&c->flow_flags[flow]);
+	mos_sockets_prefetch(&c->sockets, flow);
+}
+
 /* Bring near what the burst will need: a stage for each step of the pointer chase. */
 static void prefetch_burst(const struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_t n)
 {
@@ -30,7 +41,7 @@ static void prefetch_burst(const struct mos_ctx *c, struct rte_mbuf *const *pkts
 		const struct mos_pkt_meta *meta = meta_of(c, pkts[i]);
 
 		if (meta->pkt_class == MOS_PKT_TCP)
-			mos_flow_table_prefetch_flow(&c->flows, meta->hash, lines);
+			prefetch_flow(c, meta->hash, lines);
 	}
 }
 

@@ -106,7 +106,8 @@ static void before_receiver(struct mos_ctx *c, struct mos_work *w, struct mos_fl
 		mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, MOS_ON_REXMIT);
 	if (mos_unlikely(mos_tcp_beyond_window(f, !w->from, &w->seg)))
 		mos_segment_beyond_window(c, w, f);
-	if (mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA))
+	if (mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA) &&
+	    !mos_sockets_all_read(&c->sockets, f->stream[!w->from].readers))
 		mos_segment_await(c, w);
 	if (mos_flow_is_read(c, w->flow, !w->from))
 		mos_segment_check(c, w, f);

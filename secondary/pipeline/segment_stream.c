@@ -168,12 +168,14 @@ void mos_segment_check(struct mos_ctx *c, struct mos_work *w, const struct mos_f
 		find_bytes(w, f);
 	if (w->bytes.len == 0)
 		return;
-	check_conflicts(c, w);
-	check_overrun(c, w, f);
+	if (f->stream[!w->from].chunks != 0) { /* else there is nothing to meet */
+		check_conflicts(c, w);
+		check_overrun(c, w, f);
+		w->seg.follows = follows(c, w, f);
+	}
 	w->window_end = f->half[!w->from].flags & MOS_HALF_WND
 	                        ? f->stream[!w->from].next + f->wnd_max[!w->from]
 	                        : UINT64_MAX;
-	w->seg.follows = follows(c, w, f);
 }
 
 void mos_segment_beyond_window(struct mos_ctx *c, const struct mos_work *w,

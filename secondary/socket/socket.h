@@ -189,6 +189,23 @@ static inline int mos_active_id(const struct mos_sockets *s, int passive, uint32
 	return (int)(MOS_MON_ID_MAX + (uint32_t)passive * s->max_flows + flow);
 }
 
+/* Is there but one passive socket, and its bit in readers? Then nobody else can await data. */
+static inline bool mos_sockets_all_read(const struct mos_sockets *s, uint8_t readers)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+
+	return path - 1 < 0xff && (readers >> s->mon[path - 1].passive & 1);
+}
+
+/* Start bringing near what the first passive socket has about a flow. Any number. */
+static inline void mos_sockets_prefetch(const struct mos_sockets *s, uint32_t flow)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+
+	if (path != 0)
+		mos_prefetch(&s->mon[(path & 0xff) - 1].flows[flow]);
+}
+
 static inline bool mos_sockets_have_passive(const struct mos_sockets *s)
 {
 	return atomic_load_explicit(&s->passive_path, memory_order_acquire) != 0;

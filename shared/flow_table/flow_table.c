@@ -74,18 +74,22 @@ void mos_flow_table_prefetch_bucket(const struct mos_flow_table *t, uint32_t has
 	mos_prefetch(&t->buckets[mos_flow_home(mos_flow_spread(hash), t->bucket_mask)]);
 }
 
-void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash, unsigned lines)
+uint32_t mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash, unsigned lines)
 {
 	uint64_t spread = mos_flow_spread(hash);
 	const struct mos_flow_bucket *b = &t->buckets[mos_flow_home(spread, t->bucket_mask)];
 	unsigned match = mos_bucket_match(b, mos_flow_tag(spread));
+	uint32_t slot = MOS_FLOW_NONE;
 
 	for (; match; match &= match - 1) {
-		const uint8_t *f = (const void *)&t->flows[b->slot[__builtin_ctz(match)]];
+		const uint8_t *f;
 
+		slot = b->slot[__builtin_ctz(match)];
+		f = (const void *)&t->flows[slot];
 		for (unsigned line = 0; line < lines; line++)
 			mos_prefetch(f + line * MOS_CACHE_LINE);
 	}
+	return slot;
 }
 
 static inline uint64_t load64(const void *p)

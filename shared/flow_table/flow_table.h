@@ -81,7 +81,8 @@ void mos_flow_table_leave(struct mos_flow_table *t);
 #define MOS_FLOW_LINES        3
 #define MOS_FLOW_LINES_STREAM 4
 void mos_flow_table_prefetch_bucket(const struct mos_flow_table *t, uint32_t hash);
-void mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash, unsigned lines);
+uint32_t mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t hash,
+                                      unsigned lines);
 
 /*
  * Find the flow of a packet with this key; *side becomes the side that sent it, MOS_CLI or MOS_SVR.
