@@ -226,10 +226,10 @@ struct mos_mon_sock *mos_socket_of_active(struct mos_sockets *s, int id, uint32_
 
 	if (id < MOS_MON_ID_MAX)
 		return NULL;
-	k = ((uint32_t)id - MOS_MON_ID_MAX) / s->max_flows;
-	n = ((uint32_t)id - MOS_MON_ID_MAX) % s->max_flows;
-	if (k >= MOS_PASSIVE_MAX)
-		return NULL;
+	n = (uint32_t)id - MOS_MON_ID_MAX;
+	for (k = 0; n >= s->max_flows; n -= s->max_flows) /* fewer cycles than to divide */
+		if (++k == MOS_PASSIVE_MAX)
+			return NULL;
 	m = passive_by_number(s, k);
 	if (m == NULL || atomic_load_explicit(&m->flows[n].set, memory_order_relaxed) == NULL)
 		return NULL;

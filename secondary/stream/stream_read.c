@@ -83,13 +83,47 @@ static size_t copy_run(void *arg, const uint8_t *bytes, size_t len)
 	return len;
 }
 
-int64_t mos_stream_read(struct mos_streams *s, uint32_t flow, int side, unsigned k, bool in_hand,
-                        void *buf, size_t len)
+static int64_t read_slowly(struct mos_streams *s, uint32_t flow, int side, unsigned k, bool in_hand,
+                           void *buf, size_t len)
 {
 	struct mos_stream_ref r = mos_stream_ref(s, flow, side);
 	struct copy c = {buf, len};
 
 	return len > 0 ? read_runs(&r, k, in_hand, copy_run, &c) : 0;
+}
+
+/*
+ * All that is unread is in the packet in hand, as for who reads all that comes: where it lies. NULL:
+ * it is not that simple.
+ */
+static inline const uint8_t *find_in_tail(const struct mos_streams *s, uint32_t flow, int side,
+                                          unsigned k, uint64_t *n)
+{
+	const struct mos_piece *tail = &s->tail;
+	struct mos_flow *f = mos_flow_at(s->flows, flow);
+	const struct mos_stream *st = &f->stream[side];
+	uint64_t pos = *mos_stream_pos(f, side, k);
+
+	if (st->chunks != 0 || !(st->readers & 1u << k) || tail->len == 0 || s->tail_flow != flow ||
+	    s->tail_side != side || pos - tail->from >= tail->len)
+		return NULL;
+	*n = st->next - pos;
+	return tail->bytes + (pos - tail->from);
+}
+
+int64_t mos_stream_read(struct mos_streams *s, uint32_t flow, int side, unsigned k, bool in_hand,
+                        void *buf, size_t len)
+{
+	uint64_t unread;
+	const uint8_t *bytes = len > 0 ? find_in_tail(s, flow, side, k, &unread) : NULL;
+
+	if (mos_likely(bytes != NULL)) {
+		len = len < unread ? len : unread;
+		memcpy(buf, bytes, len);
+		*mos_stream_pos(mos_flow_at(s->flows, flow), side, k) += len;
+		return (int64_t)len;
+	}
+	return read_slowly(s, flow, side, k, in_hand, buf, len);
 }
 
 struct list {
@@ -116,7 +150,17 @@ int64_t mos_stream_readv(struct mos_streams *s, uint32_t flow, int side, unsigne
 {
 	struct mos_stream_ref r = mos_stream_ref(s, flow, side);
 	struct list l = {iov, *iovcnt};
-	int64_t n = *iovcnt > 0 ? read_runs(&r, k, in_hand, list_run, &l) : 0;
+	uint64_t unread;
+	const uint8_t *bytes = *iovcnt > 0 ? find_in_tail(s, flow, side, k, &unread) : NULL;
+	int64_t n;
+
+	if (mos_likely(bytes != NULL)) {
+		list_run(&l, bytes, unread);
+		*mos_stream_pos(r.f, side, k) += unread;
+		n = (int64_t)unread;
+	} else {
+		n = *iovcnt > 0 ? read_runs(&r, k, in_hand, list_run, &l) : 0;
+	}
 
 	*iovcnt -= l.room;
 	return n;
