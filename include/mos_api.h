@@ -6,9 +6,9 @@
  * one. Its *sides* are the client, which sent the first SYN, and the server; the stack keeps a TCP
  * state for each. A packet first updates its sender's side, then its receiver's:
  *
- *   packet -> raw sockets -> sender's side -> (SND) -> receiver's side -> (RCV) -> out
- *               (NULL)                            errors: (NULL)
- *   after each round of packets: MOS_ON_CONN_NEW_DATA at (NULL), then timers
+ *   packet -> raw sockets -> sender's side -> (SND) -> receiver's side -> (RCV) -> new data -> out
+ *               (NULL)                              errors: (NULL)                   (NULL)
+ *   after each round of packets: timers
  *
  * where (SND), (RCV) and (NULL) are the hooks MOS_HK_SND, MOS_HK_RCV and MOS_NULL, at which
  * callbacks run. Three kinds of sockets (section 3.1):
@@ -67,8 +67,8 @@ enum mos_event_type {
 	MOS_ON_PKT_OUT = 1 << 1,       /* - */
 	MOS_ON_CONN_START = 1 << 2,    /* the first SYN. SND: CLI, RCV: SVR */
 	MOS_ON_CONN_SETUP = 1 << 3,    /* - */
-	MOS_ON_CONN_NEW_DATA = 1 << 4, /* new bytes to peek. NULL: their receiver */
-	MOS_ON_ERROR = 1 << 5,         /* bytes are lost or about to be. NULL: the receiver */
+	MOS_ON_CONN_NEW_DATA = 1 << 4, /* new bytes to peek, no packet. NULL: their receiver */
+	MOS_ON_ERROR = 1 << 5,         /* see mtcp_stream_gap (mos_ext.h). NULL: the receiver */
 	MOS_ON_TIMEOUT = 1 << 6,       /* - (see mtcp_settimer) */
 	MOS_ON_TCP_STATE_CHANGE = 1 << 7, /* state of a side changed. SND, RCV: that side */
 	MOS_ON_ORPHAN = 1 << 8,           /* a TCP packet of no flow. NULL: BOTH */
@@ -107,14 +107,19 @@ enum {
  */
 enum mos_socket_opts {
 	/*
-	 * get, array of struct tcp_ring_fragment: pieces held, the in-order one first. *optlen
-	 * counts array elements (1..), in: room, out: used; one element of zeroes follows if
-	 * there is room.
+	 * get, array of struct tcp_ring_fragment: the pieces of the stream that are held, by
+	 * ascending offset: first what is in order, then what came too early. *optlen counts array
+	 * elements (1..), in: room, out: used; one element of zeroes follows if there is room.
+	 * Bytes that were read are seldom held (mos_ext.h: MOS_CLIKEEP). EINVAL: no room, or that
+	 * side keeps no buffer.
 	 */
 	MOS_FRAGINFO_CLIBUF = 0x01,
 	MOS_FRAGINFO_SVRBUF = 0x02,
 
-	/* get, struct tcp_buf_info; *optlen must be its size. ENODATA: no byte came yet. */
+	/*
+	 * get, struct tcp_buf_info; *optlen must be its size. ENODATA: no byte came yet. EINVAL:
+	 * another size, or that side keeps no buffer.
+	 */
 	MOS_INFO_CLIBUF = 0x03,
 	MOS_INFO_SVRBUF = 0x04,
 
@@ -129,9 +134,16 @@ enum mos_socket_opts {
 	MOS_TIMESTAMP = 0x07,
 
 	/*
-	 * set, int: bytes of reassembly buffer, rounded up; 0 = keep none, which also ends
-	 * NEW_DATA and ERROR of that side; < 0: EINVAL. Growing inside a MOS_ON_ERROR callback
-	 * saves the bytes that were about to be lost.
+	 * set, int: bytes that are in order and not read yet which that side keeps, the newest
+	 * ones; `rmem_size` of the configuration if nobody says. 0 = keep none: then nothing of
+	 * that side can be read, and there is no NEW_DATA and no ERROR of it. < 0: EINVAL.
+	 *   passive  for flows to come. Of the flow's sockets the largest value counts. A value > 0
+	 *            also says that the socket reads (see mtcp_peek)
+	 *   active   for all sockets of the flow, at once. What does not fit any more is lost when
+	 *            the packet in hand is done with, or the next one. A value > 0 also says that
+	 *            this socket reads that side. Growing in a MOS_ON_ERROR callback saves the
+	 *            bytes that were about to be lost
+	 * What came too early is kept as far as the receiver's window goes, whatever is set here.
 	 */
 	MOS_CLIBUF = 0x09,
 	MOS_SVRBUF = 0x0a,
@@ -146,12 +158,14 @@ enum mos_socket_opts {
 	 */
 	MOS_STOP_MON = 0x0c,
 
-	MOS_FRAG_CLIBUF = 0x0d, /* set: ENOSYS */
+	MOS_FRAG_CLIBUF = 0x0d, /* set: ENOSYS. MOS_CLIBUF, MOS_SVRBUF = 0 free all that is held */
 	MOS_FRAG_SVRBUF = 0x0e,
 
 	/*
 	 * set, int: MOS_OVERLAP_POLICY_..., which of two segments that disagree about the same
-	 * bytes counts. Holds for all sockets of the flow. Other values: EINVAL. Section 7.5.
+	 * bytes counts, from the next packet on. Other values: EINVAL. A passive socket: for flows
+	 * to come, LAST if one of the flow's sockets says so; an active one: for all sockets of the
+	 * flow. Section 7.5.
 	 */
 	MOS_CLIOVERLAP = 0x0f,
 	MOS_SVROVERLAP = 0x10
@@ -232,13 +246,17 @@ typedef union monitor_filter *monitor_filter_t;
 /*
  * One packet, 72 bytes. Plain fields are in host byte order, headers as on the wire. A pointer
  * whose part the packet does not have is NULL.
+ *
+ * offset: how many bytes of its receiver's stream lie before the payload, in 64 bits, at all hooks
+ * of the packet and whether or not somebody reads the stream. 0 is the byte behind the SYN; 0 also
+ * without payload, before that byte (a keep-alive probe), and without flow (raw sockets, orphans).
  */
 struct pkt_info {
 	uint32_t cur_ts;     /* when it came: milliseconds of the stack clock modulo 2^32 */
 	int8_t in_ifidx;     /* index of the port it came from */
 	uint16_t eth_len;    /* bytes of the frame as received, with padding, without FCS */
 	uint16_t ip_len;     /* IP total length */
-	uint64_t offset;     /* of the payload in the receiver's stream; 0 = first byte */
+	uint64_t offset;     /* of the payload in the receiver's stream: see above */
 	uint16_t payloadlen; /* bytes of TCP payload */
 	uint32_t seq;
 	uint32_t ack_seq;
@@ -264,17 +282,21 @@ struct pkt_ctx {
 	int8_t batch_index;
 };
 
-/* Reassembly buffer of one side, as sequence numbers. */
+/*
+ * What one side has received, as sequence numbers of its peer: modulo 2^32, to be compared by
+ * their differences. In the order of the stream init <= read <= expected <= received; the last two
+ * are equal when no byte came too early.
+ */
 struct tcp_buf_info {
-	uint32_t tcpbi_init_seq;           /* of the first byte of the stream, ISN + 1 */
-	uint32_t tcpbi_last_byte_read;     /* of the oldest byte that may not be overwritten */
-	uint32_t tcpbi_next_byte_expected; /* first byte not received in order */
-	uint32_t tcpbi_last_byte_received; /* end of the last piece held */
+	uint32_t tcpbi_init_seq;           /* the first byte of the stream: that behind the SYN */
+	uint32_t tcpbi_last_byte_read;     /* the first byte this socket has not read */
+	uint32_t tcpbi_next_byte_expected; /* the first byte that has not come in order */
+	uint32_t tcpbi_last_byte_received; /* behind the last byte that is held */
 };
 
 /* One contiguous piece of the stream that is held. */
 struct tcp_ring_fragment {
-	uint64_t offset; /* in the stream; 0 = first byte after the SYN */
+	uint64_t offset; /* in the stream; 0 = first byte behind the SYN */
 	uint32_t len;    /* bytes */
 };
 
@@ -389,34 +411,52 @@ void mtcp_set_uctx(mctx_t mctx, int sock, void *ptr);
  */
 void *mtcp_get_uctx(mctx_t mctx, int sock);
 
-/* ---- Streams: stack thread ---- */
+/*
+ * ---- Streams: stack thread ----
+ *
+ * The stream of a side is what it has received: MOS_SIDE_SVR is what the client sent. Offsets count
+ * its bytes in 64 bits, 0 is the one behind the SYN. Each active socket has a position per side,
+ * which begins at 0 and which no other socket moves.
+ *
+ * Bytes are kept for the sockets that read, so a program that only counts packets pays for nothing.
+ * A socket reads a side from the start of the flow if it has a callback for MOS_ON_CONN_NEW_DATA
+ * then, or MOS_CLIBUF or MOS_SVRBUF of its passive socket was set to more than 0, or one of these
+ * calls was made before on a flow of the same passive socket. Else it does from the first call on:
+ * what came before is lost to it. Bytes in order stay until every socket that reads has read them,
+ * or newer ones push them out: see MOS_CLIBUF. All stay until the flow ends, so that what is left
+ * can be read in MOS_ON_CONN_END. Sections 7.1, 7.4.
+ */
 
 /*
  * Copy up to len in-order bytes that side has received into buf, from where the last call of this
- * socket stopped, and move on. Section 7.2.
+ * socket stopped, and move on. Any callback or timer. Section 7.2.
  *
- * Returns how many bytes were copied, 0 when there is none, or a negative number. That is -n with
- * ENODATA when the next n bytes are lost; the following call reads behind them. Else -1:
+ * Returns how many bytes were copied, less than len only at the end of what is in order or in front
+ * of lost bytes; 0 when there is nothing new, also before the first byte and in front of bytes that
+ * are still missing. Or a negative number: -n with ENODATA when the next n bytes are lost (pushed
+ * out, or never seen here); the following call reads behind them. Else -1, and the position stays:
  *   EACCES  bad context
  *   EPERM   outside the stack thread
  *   EBADF   not an active socket
- *   EFAULT  buf is NULL and len is not 0
  *   EINVAL  side is neither CLI nor SVR, or that side keeps no buffer
+ *   EFAULT  buf is NULL and len is not 0
+ * Loss of one byte is -1 with ENODATA: look at errno.
  */
 ssize_t mtcp_peek(mctx_t mctx, int sock, int side, char *buf, size_t len);
 
 /*
- * Copy up to count bytes that side has received into buf, from offset off of the stream (0 =
- * first byte after the SYN) to the end of the piece that holds it, also beyond a hole. Does not
- * move the position of mtcp_peek(). Section 7.3.
+ * Copy up to count bytes that side has received into buf, from offset off of the stream to the end
+ * of the piece that holds it, also beyond a hole. Does not move the position of mtcp_peek(). What
+ * is held: unread bytes, and those read by the running callback (others: mos_ext.h, MOS_CLIKEEP).
+ * Section 7.3.
  *
- * Returns how many bytes were copied, or -1.
+ * Returns how many bytes were copied, 0 only if count is 0; or -1.
  *   EACCES   bad context
  *   EPERM    outside the stack thread
  *   EBADF    not an active socket
- *   EFAULT   buf is NULL and count is not 0
  *   EINVAL   side is neither CLI nor SVR, or that side keeps no buffer
- *   ENODATA  off is not held: overwritten, in a hole, or not received yet
+ *   EFAULT   buf is NULL and count is not 0
+ *   ENODATA  off is not held: read and given back, pushed out, in a hole, or not received yet
  */
 ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uint64_t off);
 

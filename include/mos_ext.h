@@ -89,12 +89,18 @@ int mtcp_getlastpkt_ext(mctx_t mctx, int sock, int side, struct pkt_info *p,
 
 /*
  * As mtcp_peek(), without a copy: fill up to iovcnt (1..) entries of iov with where the bytes lie,
- * in the packet that brought them or in the buffer, and move on behind them. They are read-only and
- * stay where they are until the running callback returns; in a timer, until it returns.
- * Returns how many bytes the entries hold together; the first entry whose iov_len is 0, if any,
- * ends them. Else as mtcp_peek(), and
+ * in the packet that brought them or in the buffer, and move on behind them. The bytes are
+ * read-only and stay where they are until the callback or the timer that asked returns, whatever
+ * else it reads or sets; iov is the caller's. Entries are as short as the pieces in the buffer: of
+ * 1792 bytes or less, a packet's payload is one, or one for each of its buffers.
+ *
+ * Returns how many bytes the entries hold together. Behind the last one used, if there is room, is
+ * one with iov_len 0. Else as mtcp_peek(): 0, -n with ENODATA, or -1; then iov is not used.
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ *   EBADF   not an active socket
+ *   EINVAL  side is neither CLI nor SVR, iovcnt < 1, or that side keeps no buffer
  *   EFAULT  iov is NULL
- *   EINVAL  iovcnt < 1
  */
 ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int iovcnt);
 
@@ -104,7 +110,8 @@ enum mos_gap_cause {
 	MOS_GAP_MISSED = 1,
 	/*
 	 * Bytes this socket has not read would be pushed out by the packet at hand: read them now,
-	 * or give the buffer more room (MOS_CLIBUF, MOS_SVRBUF); else they are lost.
+	 * or give the buffer more room (MOS_CLIBUF, MOS_SVRBUF); else they are lost. The range goes
+	 * from where the socket that is farthest behind reads on to behind the last of them.
 	 */
 	MOS_GAP_OVERRUN,
 	/* No room: bytes that came out of order were given up, or those at hand cannot be kept. */
@@ -132,8 +139,8 @@ struct mos_stream_gap {
 
 /*
  * Say what the MOS_ON_ERROR is about whose callback is running. A range that is lost need not be
- * asked for: mtcp_peek() comes to it.
- * Returns 0, or -1.
+ * asked for: mtcp_peek() comes to it. *gap is the caller's.
+ * Returns 0, or -1; *gap is then as it was.
  *   EACCES   bad context
  *   EPERM    outside the stack thread
  *   EBADF    not an active socket
@@ -143,11 +150,12 @@ struct mos_stream_gap {
 int mtcp_stream_gap(mctx_t mctx, int sock, int side, struct mos_stream_gap *gap);
 
 /*
- * More options of level SOL_MONSOCKET: set, int 0 or 1 (default 0; others EINVAL), of passive
- * sockets (for flows to come, any thread) or active ones (stack thread). 1: bytes that were read
- * stay in the buffer until their receiver has acknowledged them, as far as the limit goes. So a
- * segment that comes again with other bytes is noticed (MOS_GAP_CONFLICT) though they have been
- * read, for the price of a copy of all bytes. Holds for all sockets of the flow.
+ * More options of level SOL_MONSOCKET: set, int 0 or 1 (default 0; others EINVAL). A passive socket
+ * (any thread): for flows to come, 1 if one of the flow's sockets says so; an active one (stack
+ * thread): for all sockets of the flow. 1: bytes that were read stay in the buffer until their
+ * receiver has acknowledged them, as far as the limit goes. So a segment that comes again with
+ * other bytes is noticed (MOS_GAP_CONFLICT) though they have been read, for the price of a copy of
+ * all bytes.
  */
 enum mos_ext_socket_opts {
 	MOS_CLIKEEP = 0x101,

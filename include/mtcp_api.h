@@ -274,17 +274,19 @@ int mtcp_close(mctx_t mctx, int sock);
  *   EPERM        level SOL_MONSOCKET outside the stack thread
  *   EBADF        no such socket
  *   ENOTSOCK     the socket is not of the kind that has this option
- *   EINVAL       optval or optlen is NULL, or *optlen does not fit the option
- *   ENODATA      the buffer asked about does not exist yet; again, after data has arrived
+ *   EINVAL       optval or optlen is NULL, *optlen does not fit the option, or the side asked
+ *                about keeps no buffer
+ *   ENODATA      no byte has come of the stream asked about; again, after data has arrived
  *   EINPROGRESS  SO_ERROR while connecting; *optval holds EINPROGRESS too
  *   ENOSYS       no such option or level
  */
 int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval, socklen_t *optlen);
 
 /*
- * Set an option of sock: level SOL_MONSOCKET, one of enum mos_socket_opts (mos_api.h), optval
- * points to an int of optlen bytes and is copied. On a passive socket the new value counts for
- * flows that begin later; on an active one for its flow, at once. Section 7.6.
+ * Set an option of sock: level SOL_MONSOCKET, one of enum mos_socket_opts (mos_api.h) or
+ * mos_ext_socket_opts (mos_ext.h); optval points to an int of optlen bytes and is copied. On a
+ * passive socket the new value counts for flows that begin later; on an active one for its flow, at
+ * once. Section 7.6.
  *
  * Returns 0, or -1.
  *   EACCES    bad context
@@ -293,7 +295,6 @@ int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval,
  *   EFAULT    optval is NULL
  *   EINVAL    optlen or the value is out of range
  *   EPERM     MOS_STOP_MON on a passive socket, or an active socket outside the stack thread
- *   ENOMEM    no memory for a buffer of that size
  *   ENOSYS    no such option or level
  */
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,

@@ -38,6 +38,7 @@ struct mos_cur_pkt {
 	struct rte_mbuf *mbuf;
 	struct mos_pkt_meta *meta;
 	uint64_t raw; /* raw sockets whose filter accepted it: bit per id */
+	int from;     /* side that sent it, if it is of the flow that the ledger names */
 };
 
 /* What this process keeps about a flow, in one byte. Bits of a side: shift by it. */

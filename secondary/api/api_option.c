@@ -1,66 +1,158 @@
 /* Socket options: specification sections 6.6 and 7.6. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
+#include "mos_ext.h"
 #include "secondary/api/api_priv.h"
 #include "secondary/pipeline/pipeline.h"
 #include "secondary/worker.h"
 
 /* ---- get ---- */
 
-/* MOS_TCP_STATE_CLI/SVR: the length on entry is not looked at, as it never was. */
-static int get_state(const struct mos_flow *f, int side, void *optval, socklen_t *optlen)
+/* What an option is asked of: a side of a flow, as the socket with passive number k has it. */
+struct asked {
+	uint32_t flow;
+	int side;
+	unsigned k;
+};
+
+/* The length on entry is not looked at, as it never was. */
+static int get_state(struct mos_ctx *c, const struct asked *a, void *optval, socklen_t *optlen)
 {
-	int state = f->state[side];
+	int state = mos_flow_at(&c->flows, a->flow)->state[a->side];
 
 	if (optval == NULL)
-		return fail(EINVAL);
+		return EINVAL;
 	memcpy(optval, &state, sizeof(state));
 	if (optlen != NULL)
 		*optlen = sizeof(state);
 	return 0;
 }
 
-static int get_timestamp(const struct mos_flow *f, void *optval, socklen_t *optlen)
+static int get_timestamp(struct mos_ctx *c, const struct asked *a, void *optval, socklen_t *optlen)
 {
-	uint32_t us = f->last_seen_ms * 1000u; /* modulo 2^32 */
+	uint32_t us = mos_flow_at(&c->flows, a->flow)->last_seen_ms * 1000u; /* modulo 2^32 */
 
 	if (optval == NULL || optlen == NULL || *optlen < sizeof(us))
-		return fail(EINVAL);
+		return EINVAL;
 	memcpy(optval, &us, sizeof(us));
 	*optlen = sizeof(us);
 	return 0;
 }
 
+/* ---- get: streams ---- */
+
+/* The highest offset that came, be it in order or not. */
+static uint64_t end_of_held(struct mos_ctx *c, const struct asked *a, uint64_t next)
+{
+	struct mos_stream_range piece = {.end = next};
+
+	while (mos_stream_held(&c->streams, a->flow, a->side, piece.end, &piece))
+		;
+	return piece.end;
+}
+
+static int get_info(struct mos_ctx *c, const struct asked *a, void *optval, socklen_t *optlen)
+{
+	struct mos_flow *f = mos_flow_at(&c->flows, a->flow);
+	const struct mos_stream *s = &f->stream[a->side];
+	const struct mos_half *h = &f->half[a->side];
+	struct mos_stream_range unseen;
+	struct tcp_buf_info info;
+	uint32_t init;
+	uint64_t end;
+
+	if (optval == NULL || optlen == NULL || *optlen != sizeof(info) ||
+	    (s->flags & MOS_STREAM_OFF))
+		return EINVAL;
+	if (s->readers == 0 && (h->flags & MOS_HALF_RCVD)) /* nobody has moved it */
+		mos_stream_advance(&c->streams, a->flow, a->side, &unseen);
+	end = end_of_held(c, a, s->next);
+	if (end == 0)
+		return ENODATA;
+	init = h->irs + 1;
+	info.tcpbi_init_seq = init;
+	info.tcpbi_last_byte_read = init + (uint32_t)*mos_stream_pos(f, a->side, a->k);
+	info.tcpbi_next_byte_expected = init + (uint32_t)s->next;
+	info.tcpbi_last_byte_received = init + (uint32_t)end;
+	memcpy(optval, &info, sizeof(info));
+	return 0;
+}
+
+/* The array is the application's and may lie at any address. */
+static int get_fragments(struct mos_ctx *c, const struct asked *a, void *optval, socklen_t *optlen)
+{
+	const struct mos_stream *s = &mos_flow_at(&c->flows, a->flow)->stream[a->side];
+	struct tcp_ring_fragment piece = {.len = 0};
+	struct mos_stream_range range = {.end = 0};
+	uint8_t *out = optval;
+	socklen_t n = 0;
+
+	if (optval == NULL || optlen == NULL || *optlen == 0 || (s->flags & MOS_STREAM_OFF))
+		return EINVAL;
+	while (n < *optlen && mos_stream_held(&c->streams, a->flow, a->side, range.end, &range)) {
+		piece.offset = range.from;
+		piece.len = (uint32_t)(range.end - range.from);
+		memcpy(out + n++ * sizeof(piece), &piece, sizeof(piece));
+	}
+	if (n < *optlen)
+		memset(out + n * sizeof(piece), 0, sizeof(piece));
+	*optlen = n;
+	return 0;
+}
+
+/* ---- get: all ---- */
+
+static const struct getter {
+	int optname;
+	int side;
+	int (*get)(struct mos_ctx *c, const struct asked *a, void *optval, socklen_t *optlen);
+} getters[] = {
+	{MOS_TCP_STATE_CLI, MOS_CLI, get_state},
+	{MOS_TCP_STATE_SVR, MOS_SVR, get_state},
+	{MOS_TIMESTAMP, MOS_CLI, get_timestamp},
+	{MOS_INFO_CLIBUF, MOS_CLI, get_info},
+	{MOS_INFO_SVRBUF, MOS_SVR, get_info},
+	{MOS_FRAGINFO_CLIBUF, MOS_CLI, get_fragments},
+	{MOS_FRAGINFO_SVRBUF, MOS_SVR, get_fragments},
+};
+
+static const struct getter *find_getter(int level, int optname)
+{
+	for (unsigned i = 0; i < sizeof(getters) / sizeof(getters[0]); i++)
+		if (level == SOL_MONSOCKET && getters[i].optname == optname)
+			return &getters[i];
+	return NULL;
+}
+
 int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval, socklen_t *optlen)
 {
 	struct mos_ctx *c = mos_ctx_live(mctx, level == SOL_MONSOCKET);
-	const struct mos_flow *f;
-	uint32_t flow;
+	const struct getter *g = find_getter(level, optname);
+	const struct mos_mon_sock *m;
+	struct asked a;
+	int err;
 
 	if (c == NULL)
 		return -1;
-	if (level != SOL_MONSOCKET || (optname != MOS_TCP_STATE_CLI &&
-	                               optname != MOS_TCP_STATE_SVR && optname != MOS_TIMESTAMP))
+	if (g == NULL)
 		return fail(ENOSYS);
-	if (mos_socket_active(&c->sockets, sock, &flow) == NULL)
+	m = mos_socket_of_active(&c->sockets, sock, &a.flow);
+	if (m == NULL)
 		return fail(mos_socket_mon(&c->sockets, sock) != NULL ? ENOTSOCK : EBADF);
-	f = mos_flow_at(&c->flows, flow);
-	if (optname == MOS_TIMESTAMP)
-		return get_timestamp(f, optval, optlen);
-	return get_state(f, optname == MOS_TCP_STATE_CLI ? MOS_CLI : MOS_SVR, optval, optlen);
+	a.k = (unsigned)m->passive;
+	a.side = g->side;
+	err = g->get(c, &a, optval, optlen);
+	return err == 0 ? 0 : fail(err);
 }
 
 /* ---- set ---- */
 
-/*
- * What an option is set on. A passive or raw socket: mon is not NULL. An active one: entry and
- * flow; it may be looked at on the stack thread only, since flows come and go there.
- */
+/* What an option is set on. A passive socket: flow is MOS_FLOW_NONE. */
 struct target {
-	struct mos_mon_sock *mon;
-	struct mos_flow_sock *entry;
-	uint32_t flow;
+	struct mos_mon_sock *mon; /* the passive socket itself, or that of the active one */
+	uint32_t flow;            /* looked at on the stack thread only: flows come and go there */
 };
 
 /* 0, EBADF, ENOTSOCK (raw) or EPERM (active, on another thread). */
@@ -72,14 +164,14 @@ static int find_target(struct mos_ctx *c, int sock, struct target *t)
 		return EBADF;
 	if (type == MOS_SOCK_MONITOR_RAW)
 		return ENOTSOCK;
-	if (type == MOS_SOCK_MONITOR_STREAM) {
+	t->flow = MOS_FLOW_NONE;
+	if (type == MOS_SOCK_MONITOR_STREAM)
 		t->mon = mos_socket_mon(&c->sockets, sock);
-		return t->mon != NULL ? 0 : EBADF; /* closed meanwhile */
-	}
-	if (!mos_on_stack_thread(c))
+	else if (!mos_on_stack_thread(c))
 		return EPERM;
-	t->entry = mos_socket_active(&c->sockets, sock, &t->flow);
-	return t->entry != NULL ? 0 : EBADF;
+	else
+		t->mon = mos_socket_of_active(&c->sockets, sock, &t->flow);
+	return t->mon != NULL ? 0 : EBADF; /* closed meanwhile */
 }
 
 static int read_int(const void *optval, socklen_t optlen, int *value)
@@ -92,42 +184,85 @@ static int read_int(const void *optval, socklen_t optlen, int *value)
 	return 0;
 }
 
-/* Streams are not kept yet: no buffer is what can be asked for. */
-static int set_buffer(struct mos_ctx *c, const struct target *t, int side, int bytes)
-{
-	if (bytes < 0)
-		return EINVAL;
-	if (bytes > 0)
-		return ENOSYS;
-	if (t->mon != NULL)
-		mos_socket_set_buffer(t->mon, side, 0);
-	else
-		mos_flow_set_buffer(c, t->flow, side, 0);
-	return 0;
-}
-
 /*
  * A flow nobody watches any more is forgotten: at once, unless its packet or its end is under way;
  * then the pipeline does it when it is done with that.
  */
 static int stop_monitoring(struct mos_ctx *c, const struct target *t, int side)
 {
+	uint8_t sides = (uint8_t)(side == MOS_SIDE_BOTH ? MOS_BOTH_SIDES : 1 << side);
+
 	if (side != MOS_SIDE_CLI && side != MOS_SIDE_SVR && side != MOS_SIDE_BOTH)
 		return EINVAL;
-	if (t->mon != NULL)
+	if (t->flow == MOS_FLOW_NONE)
 		return EPERM;
-	t->entry->stopped |= (uint8_t)(side == MOS_SIDE_BOTH ? MOS_BOTH_SIDES : 1 << side);
-	if (t->flow == c->shard->ledger.flow)
+	t->mon->flows[t->flow].stopped |= sides;
+	mos_flow_not_read_by(c, t->flow, sides, (unsigned)t->mon->passive);
+	if (mos_flow_in_hand(c, t->flow))
 		c->stopped_flow = t->flow;
 	else if (mos_sockets_unwatched(&c->sockets, t->flow))
 		mos_flow_forget(c, t->flow);
 	return 0;
 }
 
-static int set_option(struct mos_ctx *c, int sock, int optname, const void *optval,
+/* What is set of a stream. */
+static const struct setting {
+	int optname;
+	int side;
+	int max;      /* 0..max */
+	uint8_t flag; /* of the stream, on or off; 0: the size of its buffer */
+} settings[] = {
+	{MOS_CLIBUF, MOS_CLI, INT_MAX, 0},
+	{MOS_SVRBUF, MOS_SVR, INT_MAX, 0},
+	{MOS_CLIOVERLAP, MOS_CLI, MOS_OVERLAP_POLICY_LAST, MOS_STREAM_LAST},
+	{MOS_SVROVERLAP, MOS_SVR, MOS_OVERLAP_POLICY_LAST, MOS_STREAM_LAST},
+	{MOS_CLIKEEP, MOS_CLI, 1, MOS_STREAM_KEEP},
+	{MOS_SVRKEEP, MOS_SVR, 1, MOS_STREAM_KEEP},
+};
+
+static const struct setting *find_setting(int optname)
+{
+	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		if (settings[i].optname == optname)
+			return &settings[i];
+	return NULL;
+}
+
+static void set_for_flows_to_come(struct mos_mon_sock *m, const struct setting *s, int value)
+{
+	if (s->flag == 0)
+		mos_socket_set_buffer(m, s->side, value);
+	else
+		mos_socket_set_stream_flag(m, s->side, s->flag, value != 0);
+}
+
+static void set_for_flow(struct mos_ctx *c, const struct target *t, const struct setting *s,
+                         int value)
+{
+	if (s->flag != 0) {
+		mos_flow_set_stream_flag(c, t->flow, s->side, s->flag, value != 0);
+		return;
+	}
+	mos_flow_set_buffer(c, t->flow, s->side, (uint32_t)value);
+	mos_flow_read_by(c, t->flow, s->side, (unsigned)t->mon->passive); /* not if value is 0 */
+}
+
+static int set_stream(struct mos_ctx *c, const struct target *t, const struct setting *s, int value)
+{
+	if (value < 0 || value > s->max)
+		return EINVAL;
+	if (t->flow == MOS_FLOW_NONE)
+		set_for_flows_to_come(t->mon, s, value);
+	else
+		set_for_flow(c, t, s, value);
+	return 0;
+}
+
+/* s: NULL for MOS_STOP_MON. */
+static int set_option(struct mos_ctx *c, int sock, const struct setting *s, const void *optval,
                       socklen_t optlen)
 {
-	struct target t = {.mon = NULL};
+	struct target t;
 	int value, err;
 
 	err = find_target(c, sock, &t);
@@ -135,21 +270,20 @@ static int set_option(struct mos_ctx *c, int sock, int optname, const void *optv
 		err = read_int(optval, optlen, &value);
 	if (err != 0)
 		return err;
-	if (optname == MOS_STOP_MON)
-		return stop_monitoring(c, &t, value);
-	return set_buffer(c, &t, optname == MOS_CLIBUF ? MOS_CLI : MOS_SVR, value);
+	return s != NULL ? set_stream(c, &t, s, value) : stop_monitoring(c, &t, value);
 }
 
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,
                     socklen_t optlen)
 {
 	MOS_CTX_HELD(c, mctx);
-	int err = ENOSYS;
+	const struct setting *s = find_setting(optname);
+	int err;
 
 	if (c == NULL)
 		return -1;
-	if (level == SOL_MONSOCKET &&
-	    (optname == MOS_CLIBUF || optname == MOS_SVRBUF || optname == MOS_STOP_MON))
-		err = set_option(c, sock, optname, optval, optlen);
+	if (level != SOL_MONSOCKET || (s == NULL && optname != MOS_STOP_MON))
+		return fail(ENOSYS);
+	err = set_option(c, sock, s, optval, optlen);
 	return err == 0 ? 0 : fail(err);
 }

@@ -39,21 +39,37 @@ static uint16_t saturate(uint32_t len)
 	return len < UINT16_MAX ? (uint16_t)len : UINT16_MAX;
 }
 
-static void show_tcp(const struct mos_pkt_meta *meta, uint8_t *copy, struct pkt_info *p)
+/* Where the payload lies in its receiver's stream. */
+static uint64_t payload_offset(const struct mos_ctx *c, const struct pkt_info *p)
 {
+	uint32_t flow = c->shard->ledger.flow;
+	int64_t off;
+
+	/* What comes with a SYN is first; the receiver may not have taken its number yet. */
+	if (flow == MOS_FLOW_NONE || p->payloadlen == 0 || p->tcph->syn)
+		return 0;
+	off = mos_stream_offset(mos_flow_at(&c->flows, flow), !c->cur.from, p->seq);
+	return off > 0 ? (uint64_t)off : 0;
+}
+
+static void show_tcp(const struct mos_ctx *c, uint8_t *copy, struct pkt_info *p)
+{
+	const struct mos_pkt_meta *meta = c->cur.meta;
+
 	p->tcph = (struct tcphdr *)(copy + meta->l4_off);
 	p->payload = copy + meta->payload_off;
 	p->payloadlen = meta->payload_len;
 	p->seq = ntohl(p->tcph->seq);
 	p->ack_seq = ntohl(p->tcph->ack_seq);
 	p->window = ntohs(p->tcph->window);
+	p->offset = payload_offset(c, p);
 }
 
 static void show(const struct mos_ctx *c, uint8_t *copy, struct pkt_info *p)
 {
 	const struct mos_pkt_meta *meta = c->cur.meta;
 
-	memset(p, 0, sizeof(*p)); /* offset stays 0 as long as no stream is kept */
+	memset(p, 0, sizeof(*p));
 	p->cur_ts = c->now_ms;
 	p->in_ifidx = (int8_t)meta->in_port;
 	p->eth_len = saturate(c->cur.mbuf->pkt_len);
@@ -67,7 +83,7 @@ static void show(const struct mos_ctx *c, uint8_t *copy, struct pkt_info *p)
 		p->ip_len = saturate((uint32_t)sizeof(*ip6h) + ntohs(ip6h->ip6_plen));
 	}
 	if (meta->pkt_class == MOS_PKT_TCP)
-		show_tcp(meta, copy, p);
+		show_tcp(c, copy, p);
 }
 
 static void show_ext(const struct mos_ctx *c, uint8_t *copy, struct pkt_info_ext *x)

@@ -16,13 +16,7 @@
 
 /* clang-format off */
 
-/* Streams and packets of monitoring sockets */
-UNBUILT(ssize_t, -1, mtcp_peek,       mctx_t mctx, int sock, int side, char *buf, size_t len)
-UNBUILT(ssize_t, -1, mtcp_ppeek,      mctx_t mctx, int sock, int side, char *buf, size_t count,
-				      uint64_t off)
-UNBUILT(ssize_t, -1, mtcp_peekv,      mctx_t mctx, int sock, int side, struct iovec *iov,
-				      int iovcnt)
-UNBUILT(int,     -1, mtcp_stream_gap, mctx_t mctx, int sock, int side, struct mos_stream_gap *gap)
+/* Packets of monitoring sockets */
 UNBUILT(int,     -1, mtcp_sendpkt,    mctx_t mctx, int sock, const struct pkt_info *pkt)
 
 /* End-host sockets */

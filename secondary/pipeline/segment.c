@@ -203,6 +203,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		return;
 	}
 	mos_counter_add(ctr, MOS_CTR_W_TCP, 1);
+	c->cur.from = w.from;
 	memcpy(before, f->state, 2);
 	if (mos_tcp_uses_ts(f))
 		mos_tcp_read_ts(&w.seg, (const uint8_t *)(w.tcp + 1),

@@ -68,6 +68,33 @@ static int do_getpeername(mctx_t m)
 	return mtcp_getpeername(m, active, &addr, &len, MOS_SIDE_CLI);
 }
 
+static int do_peek(mctx_t m)
+{
+	char buf[4];
+
+	return mtcp_peek(m, active, MOS_SIDE_CLI, buf, sizeof(buf)) == 0 ? 0 : -1;
+}
+
+static int do_ppeek(mctx_t m)
+{
+	return mtcp_ppeek(m, active, MOS_SIDE_CLI, NULL, 0, 0) == 0 ? 0 : -1;
+}
+
+static int do_peekv(mctx_t m)
+{
+	struct iovec iov;
+
+	return mtcp_peekv(m, active, MOS_SIDE_CLI, &iov, 1) == 0 ? 0 : -1;
+}
+
+/* There is none to tell of. */
+static int do_stream_gap(mctx_t m)
+{
+	struct mos_stream_gap gap;
+
+	return mtcp_stream_gap(m, active, MOS_SIDE_CLI, &gap) == -1 && errno == ENODATA ? 0 : -1;
+}
+
 static int do_set_uctx(mctx_t m)
 {
 	errno = 0;
@@ -153,6 +180,10 @@ static const struct {
 	{"mtcp_getlastpkt", do_getlastpkt, false},
 	{"mtcp_getlastpkt_ext", do_getlastpkt_ext, false},
 	{"mtcp_setlastpkt", do_setlastpkt, false},
+	{"mtcp_peek", do_peek, false},
+	{"mtcp_ppeek", do_ppeek, false},
+	{"mtcp_peekv", do_peekv, false},
+	{"mtcp_stream_gap", do_stream_gap, false},
 	{"mtcp_cb_get_ts", do_get_ts, false},
 	{"mtcp_cb_get_ts_ns", do_get_ts_ns, false},
 };
