@@ -27,6 +27,13 @@ int main(void)
 	suite_add_tcase(s, loop_case());
 	suite_add_tcase(s, adopt_case());
 	suite_add_tcase(s, model_case());
+	suite_add_tcase(s, peek_case());
+	suite_add_tcase(s, peekv_case());
+	suite_add_tcase(s, readers_case());
+	suite_add_tcase(s, buffer_case());
+	suite_add_tcase(s, policy_case());
+	suite_add_tcase(s, gap_case());
+	suite_add_tcase(s, offset_case());
 	srunner_set_fork_status(sr, CK_NOFORK);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -52,5 +52,12 @@ TCase *stop_case(void);
 TCase *loop_case(void);
 TCase *adopt_case(void);
 TCase *model_case(void);
+TCase *peek_case(void);
+TCase *peekv_case(void);
+TCase *readers_case(void);
+TCase *buffer_case(void);
+TCase *policy_case(void);
+TCase *gap_case(void);
+TCase *offset_case(void);
 
 #endif
