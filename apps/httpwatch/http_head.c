@@ -3,33 +3,14 @@
 #include <string.h>
 #include <strings.h>
 
-#define CONTENT_LENGTH_DIGITS 18 /* more may not fit 64 bits, and no body is that long */
+#define LENGTH_DIGITS 18 /* more may not fit 64 bits, and no body is that long */
+#define CHUNK_DIGITS  15
 
-/* What is left to read. */
-struct input {
-	const char *at;
-	const char *end;
-};
+/* A status line up to the status; d = a digit. */
+static const char status_pattern[] = "HTTP/1.d ddd";
+#define STATUS_AT 9
 
-/* ---- Pieces ---- */
-
-/*
- * Take the next line; *line is without its CR LF or LF. False when there is no LF, and *line is
- * all that is left.
- */
-static bool take_line(struct input *in, struct http_span *line)
-{
-	size_t left = (size_t)(in->end - in->at);
-	const char *lf = left > 0 ? memchr(in->at, '\n', left) : NULL;
-
-	*line = (struct http_span){in->at, lf != NULL ? (size_t)(lf - in->at) : left};
-	if (lf == NULL)
-		return false;
-	in->at = lf + 1;
-	if (line->len > 0 && line->at[line->len - 1] == '\r')
-		line->len--;
-	return true;
-}
+/* ---- Characters and words ---- */
 
 static bool is_digit(char c)
 {
@@ -49,15 +30,9 @@ static bool is_target_char(char c)
 	return (unsigned char)c > ' ' && c != 0x7f;
 }
 
-/* "HTTP/1." and a digit, at the beginning of s. */
-static bool is_version(const char *s, size_t len)
+static bool is_word(struct http_span s, const char *expected)
 {
-	return len >= 8 && memcmp(s, "HTTP/1.", 7) == 0 && is_digit(s[7]);
-}
-
-static bool is_name(const struct http_span *name, const char *expected)
-{
-	return name->len == strlen(expected) && strncasecmp(name->at, expected, name->len) == 0;
+	return s.len == strlen(expected) && strncasecmp(s.at, expected, s.len) == 0;
 }
 
 static struct http_span trim(struct http_span s)
@@ -71,128 +46,156 @@ static struct http_span trim(struct http_span s)
 	return s;
 }
 
-/* ---- Start lines. A line that is not whole may be the beginning of one that is good. ---- */
-
-static enum http_result request_line(struct http_head *head, struct http_span line, bool whole)
+/* What of s lies behind its last `c`; all of it when there is none. */
+static struct http_span behind_last(struct http_span s, char c)
 {
-	size_t i = 0, target;
+	const char *last = s.len > 0 ? memrchr(s.at, c, s.len) : NULL;
 
-	while (i < line.len && i <= HTTP_METHOD_MAX && is_token_char(line.at[i]))
-		i++;
-	if (i == line.len && !whole && i <= HTTP_METHOD_MAX)
-		return HTTP_MORE;
-	if (i == 0 || i > HTTP_METHOD_MAX || i == line.len || line.at[i] != ' ')
-		return HTTP_NONE;
-	head->method = (struct http_span){line.at, i};
-	target = ++i;
-	while (i < line.len && is_target_char(line.at[i]))
-		i++;
-	if (!whole && (i == line.len || line.at[i] == ' '))
-		return HTTP_MORE;
-	if (i == target || i == line.len || line.at[i] != ' ')
-		return HTTP_NONE;
-	head->target = (struct http_span){line.at + target, i - target};
-	i++;
-	return line.len - i == 8 && is_version(line.at + i, 8) ? HTTP_WHOLE : HTTP_NONE;
+	if (last == NULL)
+		return s;
+	return (struct http_span){last + 1, s.len - (size_t)(last + 1 - s.at)};
 }
 
-static enum http_result status_line(struct http_head *head, struct http_span line, bool whole)
-{
-	static const char pattern[] = "HTTP/1.d ddd"; /* d = a digit */
-	size_t i;
+/* ---- Start lines ---- */
 
-	for (i = 0; i < line.len && i < sizeof(pattern) - 1; i++)
-		if (pattern[i] == 'd' ? !is_digit(line.at[i]) : line.at[i] != pattern[i])
-			return HTTP_NONE;
-	if (!whole)
-		return HTTP_MORE;
-	if (i < sizeof(pattern) - 1 || line.at[9] == '0' || (line.len > i && line.at[i] != ' '))
-		return HTTP_NONE;
-	head->status = (unsigned)(line.at[9] - '0') * 100 + (unsigned)(line.at[10] - '0') * 10 +
-	               (unsigned)(line.at[11] - '0');
-	return HTTP_WHOLE;
+/* How many bytes a method takes at the beginning of a line. */
+static size_t method_len(const char *bytes, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && n <= HTTP_METHOD_MAX && is_token_char(bytes[n]))
+		n++;
+	return n;
 }
 
-static enum http_result start_line(struct http_head *head, enum http_kind kind, struct input *in)
+static bool request_line(struct http_start *start, struct http_span line)
 {
-	struct http_span line;
-	bool whole = take_line(in, &line);
+	size_t method = method_len(line.at, line.len), begin = method + 1, end = begin;
 
-	return kind == HTTP_REQUEST ? request_line(head, line, whole)
-	                            : status_line(head, line, whole);
+	if (method == 0 || method > HTTP_METHOD_MAX || method == line.len || line.at[method] != ' ')
+		return false;
+	while (end < line.len && is_target_char(line.at[end]))
+		end++;
+	if (end == begin || line.len - end != strlen(" HTTP/1.x") ||
+	    memcmp(line.at + end, " HTTP/1.", strlen(" HTTP/1.")) != 0 ||
+	    !is_digit(line.at[line.len - 1]))
+		return false;
+	start->method = (struct http_span){line.at, method};
+	start->target = (struct http_span){line.at + begin, end - begin};
+	return true;
+}
+
+/* How many bytes of the pattern are there. */
+static size_t status_len(const char *bytes, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && n < sizeof(status_pattern) - 1 &&
+	       (status_pattern[n] == 'd' ? is_digit(bytes[n]) : bytes[n] == status_pattern[n]))
+		n++;
+	return n;
+}
+
+static bool status_line(struct http_start *start, struct http_span line)
+{
+	const char *digit = line.at + STATUS_AT;
+	size_t n = status_len(line.at, line.len);
+
+	if (n < sizeof(status_pattern) - 1 || (line.len > n && line.at[n] != ' ') ||
+	    digit[0] == '0')
+		return false;
+	start->status = (unsigned)(digit[0] - '0') * 100 + (unsigned)(digit[1] - '0') * 10 +
+	                (unsigned)(digit[2] - '0');
+	return true;
+}
+
+bool http_start_line(struct http_start *start, enum http_kind kind, struct http_span line)
+{
+	*start = (struct http_start){0};
+	return kind == HTTP_REQUEST ? request_line(start, line) : status_line(start, line);
+}
+
+bool http_may_start(enum http_kind kind, const char *bytes, size_t len)
+{
+	size_t n;
+
+	if (kind == HTTP_RESPONSE)
+		return status_len(bytes, len) ==
+		       (len < sizeof(status_pattern) - 1 ? len : sizeof(status_pattern) - 1);
+	n = method_len(bytes, len);
+	return n == len ? n <= HTTP_METHOD_MAX : n > 0 && n <= HTTP_METHOD_MAX && bytes[n] == ' ';
 }
 
 /* ---- Fields ---- */
 
-static void on_content_length(struct http_head *head, struct http_span value)
+/* A coding decides whatever lengths say; what cannot be understood stays so. */
+static void on_content_length(struct http_fields *fields, struct http_span value)
 {
+	bool good = value.len > 0 && value.len <= LENGTH_DIGITS;
 	uint64_t n = 0;
-	bool good = value.len > 0 && value.len <= CONTENT_LENGTH_DIGITS;
 
+	if (fields->framing == HTTP_CHUNKED || fields->framing == HTTP_OTHER_CODING)
+		return;
 	for (size_t i = 0; good && i < value.len; i++) {
 		good = is_digit(value.at[i]);
 		n = n * 10 + (uint64_t)(value.at[i] - '0');
 	}
-	if (!good || head->framing == HTTP_UNKNOWN_LEN ||
-	    (head->framing == HTTP_LENGTH && head->body_bytes != n)) {
-		head->framing = HTTP_UNKNOWN_LEN;
-		head->body_bytes = 0;
+	if (!good || fields->framing == HTTP_BAD_LENGTH ||
+	    (fields->framing == HTTP_LENGTH && fields->body_bytes != n)) {
+		fields->framing = HTTP_BAD_LENGTH;
+		fields->body_bytes = 0;
 		return;
 	}
-	head->framing = HTTP_LENGTH;
-	head->body_bytes = n;
+	fields->framing = HTTP_LENGTH;
+	fields->body_bytes = n;
 }
 
-static void on_field(struct http_head *head, struct http_span line)
+/* The last coding of the last field is the outermost. */
+static void on_transfer_encoding(struct http_fields *fields, struct http_span value)
 {
-	const char *colon = memchr(line.at, ':', line.len);
+	bool chunked = is_word(trim(behind_last(value, ',')), "chunked");
+
+	fields->framing = chunked ? HTTP_CHUNKED : HTTP_OTHER_CODING;
+	fields->body_bytes = 0;
+}
+
+void http_field_line(struct http_fields *fields, struct http_span line)
+{
+	const char *colon = line.len > 0 ? memchr(line.at, ':', line.len) : NULL;
 	struct http_span name, value;
 
 	if (colon == NULL)
 		return;
 	name = (struct http_span){line.at, (size_t)(colon - line.at)};
 	value = trim((struct http_span){colon + 1, line.len - name.len - 1});
-	if (head->host.at == NULL && is_name(&name, "host")) {
-		head->host = value;
-	} else if (is_name(&name, "content-length")) {
-		on_content_length(head, value);
-	} else if (is_name(&name, "transfer-encoding")) {
-		head->framing = HTTP_UNKNOWN_LEN;
-		head->body_bytes = 0;
-	}
+	if (fields->host.at == NULL && is_word(name, "host"))
+		fields->host = value;
+	else if (is_word(name, "content-length"))
+		on_content_length(fields, value);
+	else if (is_word(name, "transfer-encoding"))
+		on_transfer_encoding(fields, value);
 }
 
-/* ---- Heads ---- */
+/* ---- Chunks ---- */
 
-enum http_result http_head_parse(struct http_head *head, enum http_kind kind, const void *bytes,
-                                 size_t len)
+static int hex_value(char c)
 {
-	const char *begin = bytes;
-	struct input in = {begin, begin + (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX)};
-	struct http_span line;
-	enum http_result result;
-
-	*head = (struct http_head){.framing = HTTP_NO_LENGTH};
-	result = start_line(head, kind, &in);
-	if (result == HTTP_MORE && len >= HTTP_HEAD_MAX)
-		return HTTP_NONE;
-	if (result != HTTP_WHOLE)
-		return result;
-	while (take_line(&in, &line)) {
-		if (line.len == 0) {
-			head->len = (size_t)(in.at - begin);
-			return HTTP_WHOLE;
-		}
-		on_field(head, line);
-	}
-	return HTTP_CUT;
+	if (is_digit(c))
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
 }
 
-bool http_head_starts(enum http_kind kind, const void *bytes, size_t len)
+bool http_chunk_line(uint64_t *size, struct http_span line)
 {
-	const char *begin = bytes;
-	struct input in = {begin, begin + (len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX)};
-	struct http_head head;
+	size_t n = 0;
 
-	return start_line(&head, kind, &in) == HTTP_WHOLE;
+	*size = 0;
+	while (n < line.len && n <= CHUNK_DIGITS && hex_value(line.at[n]) >= 0)
+		*size = *size * 16 + (uint64_t)hex_value(line.at[n++]);
+	return n > 0 && n <= CHUNK_DIGITS &&
+	       (n == line.len || line.at[n] == ';' || line.at[n] == ' ' || line.at[n] == '\t');
 }

@@ -3,10 +3,8 @@
  *
  *   httpwatch -f mos.conf [-e expression] [-o file] [-n contexts]
  *
- * watch.h tells what is seen of the packets.
- *
- * Requests that wait when a worker dies are lost with it; of their responses the successor prints
- * status and ends.
+ * What a worker knows of a connection's messages dies with it; its successor goes on with the next
+ * one that it can tell the begin of (http_conn.h).
  *
  *   stack threads  callbacks (watch.c); none waits for the output
  *   writer         prints (lines.h)
@@ -131,8 +129,7 @@ static bool finish(void)
 	watch_sum(&transactions, &given_up);
 	fprintf(stderr, "httpwatch: %llu transactions", (unsigned long long)transactions);
 	if (given_up > 0)
-		fprintf(stderr, "; %llu connections with too many requests under way",
-		        (unsigned long long)given_up);
+		fprintf(stderr, "; %llu connections given up", (unsigned long long)given_up);
 	if (lost > 0)
 		fprintf(stderr, "; %llu lines lost", (unsigned long long)lost);
 	else if (!ok)
@@ -143,18 +140,17 @@ static bool finish(void)
 
 static void usage(FILE *f)
 {
-	fprintf(f,
-	        "usage: httpwatch -f mos.conf [-e EXPRESSION] [-o FILE] [-n CONTEXTS]\n"
-	        "  -f FILE        configuration, the same that mos-primary was started with\n"
-	        "  -e EXPRESSION  connections to watch, by their first SYN, as pcap-filter(7)\n"
-	        "                 (default: dst port 80)\n"
-	        "  -o FILE        append to FILE instead of printing\n"
-	        "  -n CONTEXTS    contexts of this process (default: as configured)\n"
-	        "Prints one line of JSON for each transaction: time client server method host "
-	        "path\n"
-	        "status ms; null for what was not seen.\n"
-	        "It looks at packets, not yet at streams: a start line that spans packets is not\n"
-	        "seen, and of a head that spans packets only the fields of the first one are.\n");
+	fprintf(f, "usage: httpwatch -f mos.conf [-e EXPRESSION] [-o FILE] [-n CONTEXTS]\n"
+	           "  -f FILE        configuration, the same that mos-primary was started with\n"
+	           "  -e EXPRESSION  connections to watch, by their first SYN, as pcap-filter(7)\n"
+	           "                 (default: dst port 80)\n"
+	           "  -o FILE        append to FILE instead of printing\n"
+	           "  -n CONTEXTS    contexts of this process (default: as configured)\n"
+	           "Prints one line of JSON for each transaction: time client server method host "
+	           "path\n"
+	           "status bytes request_bytes ms; null for what is not known. Notes behind them:\n"
+	           "truncated, missed, incomplete, resumed, given_up. A connection that is not\n"
+	           "HTTP/1 gives one line with given_up.\n");
 }
 
 /* Returns -1 to go on, else the exit status. */
@@ -207,7 +203,7 @@ int main(int argc, char **argv)
 		        opt.out_file != NULL ? opt.out_file : "stdout", strerror(-error));
 		return EXIT_FAILURE;
 	}
-	if (!watch_init() || mtcp_init(opt.config_file) < 0)
+	if (mtcp_init(opt.config_file) < 0)
 		return EXIT_FAILURE; /* the library has printed why */
 	mtcp_register_signal(SIGINT, on_signal);
 	mtcp_register_signal(SIGTERM, on_signal);

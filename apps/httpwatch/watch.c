@@ -10,7 +10,8 @@
 #include "apps/common/lines.h"
 #include "apps/httpwatch/transaction.h"
 
-#define BUDGET_BYTES (64u << 20) /* of requests that wait, in one context */
+#define BUDGET_BYTES (64u << 20) /* of what connections keep, in one context */
+#define PIECES       16          /* that are read at a time */
 
 /* What is known of one connection; its uctx. */
 struct flow {
@@ -18,74 +19,32 @@ struct flow {
 	struct ends ends;
 };
 
-/* Bytes that one side sent: from a packet, one day from a stream. */
-struct bytes {
-	const uint8_t *at;
-	size_t len;
-	uint32_t pos;
-	uint64_t time_ns; /* since 1970 */
-};
+/* The uctx of a connection that was there before this process, until its first byte comes. */
+static char joined;
 
 /* Its stack thread's. */
 static struct {
 	_Alignas(64) size_t budget;
 } cores[WATCH_CORES_MAX];
 
-static event_t request_head, response_head;
 static atomic_ullong transactions, given_up;
-
-/* ---- Packets ---- */
-
-/* side receives. Its peer is the one that sent. */
-static int sender_of(int side)
-{
-	return side == MOS_SIDE_SVR ? HTTP_FROM_CLIENT : HTTP_FROM_SERVER;
-}
-
-/* The payload of the packet at hand; false when it has none. */
-static bool packet_bytes(mctx_t mctx, int sock, int side, struct bytes *b)
-{
-	struct pkt_info_ext x;
-	struct pkt_info p;
-
-	if (mtcp_getlastpkt_ext(mctx, sock, side, &p, &x) < 0 || p.payload == NULL ||
-	    p.payloadlen == 0)
-		return false;
-	/* A SYN takes a number of its own, before its data. */
-	*b = (struct bytes){p.payload, p.payloadlen, p.seq + p.tcph->syn, x.ts_ns};
-	return true;
-}
-
-/* What the filters ask: does a start line begin where one may? */
-static bool has_head(mctx_t mctx, int sock, int side, enum http_kind kind)
-{
-	const struct flow *flow = mtcp_get_uctx(mctx, sock);
-	struct bytes b;
-	size_t at = 0;
-
-	if (!packet_bytes(mctx, sock, side, &b))
-		return false;
-	if (flow != NULL)
-		at = http_conn_head_at(&flow->conn, sender_of(side), b.pos, b.len);
-	return http_head_starts(kind, b.at + at, b.len - at);
-}
-
-static bool is_request_head(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
-{
-	return side == MOS_SIDE_SVR && has_head(mctx, sock, side, HTTP_REQUEST);
-}
-
-static bool is_response_head(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
-{
-	return side == MOS_SIDE_CLI && has_head(mctx, sock, side, HTTP_RESPONSE);
-}
 
 /* ---- Flows ---- */
 
-/* The state of a connection of which there is something to keep; NULL = no memory. */
-static struct flow *make_flow(mctx_t mctx, int sock)
+static void emit(void *arg, const struct http_transaction *t)
 {
-	struct flow *flow = calloc(1, sizeof(*flow));
+	const struct flow *flow = arg;
+	char line[TRANSACTION_LINE_LEN];
+
+	lines_put(line, transaction_write(line, &flow->ends, t));
+	if (t->request != NULL || t->status != 0)
+		atomic_fetch_add_explicit(&transactions, 1, memory_order_relaxed);
+}
+
+/* The state of a connection of which the first byte comes; NULL = no memory. */
+static struct flow *make_flow(mctx_t mctx, int sock, bool is_joined)
+{
+	struct flow *flow = malloc(sizeof(*flow));
 
 	if (flow == NULL)
 		return NULL;
@@ -93,26 +52,16 @@ static struct flow *make_flow(mctx_t mctx, int sock)
 		free(flow);
 		return NULL;
 	}
-	http_conn_init(&flow->conn, &cores[mctx->cpu].budget);
+	http_conn_init(&flow->conn, is_joined, &cores[mctx->cpu].budget, emit, flow);
 	mtcp_set_uctx(mctx, sock, flow);
 	return flow;
 }
 
-static void emit(void *arg, const struct http_request *request, unsigned status, uint64_t time_ns)
-{
-	const struct flow *flow = arg;
-	char line[TRANSACTION_LINE_LEN];
-
-	lines_put(line, transaction_write(line, &flow->ends, request, status, time_ns));
-	atomic_fetch_add_explicit(&transactions, 1, memory_order_relaxed);
-}
-
-/* Requests without response are told of. */
 static void free_flow(mctx_t mctx, int sock, struct flow *flow)
 {
-	if (flow->conn.lost)
+	http_conn_fini(&flow->conn, mtcp_cb_get_ts_ns(mctx));
+	if (flow->conn.given_up != NULL)
 		atomic_fetch_add_explicit(&given_up, 1, memory_order_relaxed);
-	http_conn_fini(&flow->conn, 0, emit, flow);
 	free(flow);
 	mtcp_set_uctx(mctx, sock, NULL);
 }
@@ -125,60 +74,72 @@ static void stop_watching(mctx_t mctx, int sock)
 	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
 }
 
-/* Callback of both events. */
-static void on_head(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
-{
-	struct flow *flow = mtcp_get_uctx(mctx, sock);
-	struct bytes b;
+/* ---- Bytes ---- */
 
-	if (flow == NULL)
-		flow = make_flow(mctx, sock);
-	if (flow == NULL || !packet_bytes(mctx, sock, side, &b))
+/* side receives. Its peer is the one that sent. */
+static int sender_of(int side)
+{
+	return side == MOS_SIDE_SVR ? HTTP_FROM_CLIENT : HTTP_FROM_SERVER;
+}
+
+/* Read all that is there: bytes, and how many of them never came by. */
+static void read_stream(mctx_t mctx, int sock, int side, struct http_conn *conn)
+{
+	uint64_t now_ns = mtcp_cb_get_ts_ns(mctx);
+	int from = sender_of(side);
+	struct iovec piece[PIECES];
+	ssize_t n;
+
+	while (!conn->over && (n = mtcp_peekv(mctx, sock, side, piece, PIECES)) != 0) {
+		if (n < 0 && errno != ENODATA)
+			return;
+		if (n < 0)
+			http_conn_gap(conn, from, (uint64_t)-n, now_ns);
+		for (int i = 0; n > 0 && i < PIECES && piece[i].iov_len > 0; i++)
+			http_conn_feed(conn, from, piece[i].iov_base, piece[i].iov_len, now_ns);
+	}
+}
+
+/* ---- Callbacks ---- */
+
+/* A packet is at hand, or the connection is one that a worker before this one has seen begin. */
+static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+	struct pkt_info p;
+
+	if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
+		mtcp_set_uctx(mctx, sock, &joined);
+}
+
+/* New data. Also errors: bytes that were missed are told of before the answer to them comes. */
+static void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+	void *uctx = mtcp_get_uctx(mctx, sock);
+	struct flow *flow = uctx;
+
+	if (uctx == NULL || uctx == &joined)
+		flow = make_flow(mctx, sock, uctx == &joined);
+	if (flow == NULL) {
+		stop_watching(mctx, sock);
 		return;
-	http_conn_feed(&flow->conn, sender_of(side), b.pos, b.at, b.len, b.time_ns, emit, flow);
+	}
+	read_stream(mctx, sock, side, &flow->conn);
 	if (flow->conn.over) {
 		free_flow(mctx, sock, flow);
 		stop_watching(mctx, sock);
 	}
 }
 
-/*
- * Bytes that were sent before. What we have seen ourselves we know by its position; of a connection
- * that was taken over only the library knows.
- */
-static void on_resent(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
-{
-	struct flow *flow = mtcp_get_uctx(mctx, sock);
-	struct bytes b;
-
-	if (!packet_bytes(mctx, sock, side, &b))
-		return;
-	if (flow == NULL)
-		flow = make_flow(mctx, sock);
-	if (flow != NULL)
-		http_conn_skip(&flow->conn, sender_of(side), b.pos, b.len);
-}
-
 /* Comes once for each side; the first one ends the flow. */
 static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
-	struct flow *flow = mtcp_get_uctx(mctx, sock);
+	void *uctx = mtcp_get_uctx(mctx, sock);
 
-	if (flow != NULL)
-		free_flow(mctx, sock, flow);
+	if (uctx != NULL && uctx != &joined)
+		free_flow(mctx, sock, uctx);
 }
 
 /* ---- Start and end ---- */
-
-bool watch_init(void)
-{
-	request_head = mtcp_define_event(MOS_ON_PKT_IN, is_request_head, NULL);
-	response_head = mtcp_define_event(MOS_ON_PKT_IN, is_response_head, NULL);
-	if (request_head != MOS_NULL_EVENT && response_head != MOS_NULL_EVENT)
-		return true;
-	fprintf(stderr, "httpwatch: cannot define events: %s\n", strerror(errno));
-	return false;
-}
 
 static bool bind_expression(mctx_t mctx, int sock, const char *expression)
 {
@@ -195,7 +156,6 @@ static bool bind_expression(mctx_t mctx, int sock, const char *expression)
 
 bool watch_start(mctx_t mctx, const char *expression)
 {
-	int none = 0;
 	int sock;
 
 	cores[mctx->cpu].budget = BUDGET_BYTES;
@@ -203,11 +163,9 @@ bool watch_start(mctx_t mctx, const char *expression)
 	if (sock >= 0 && !bind_expression(mctx, sock, expression))
 		return false;
 	if (sock < 0 ||
-	    mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_CLIBUF, &none, sizeof(none)) < 0 ||
-	    mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_SVRBUF, &none, sizeof(none)) < 0 ||
-	    mtcp_register_callback(mctx, sock, request_head, MOS_HK_RCV, on_head) < 0 ||
-	    mtcp_register_callback(mctx, sock, response_head, MOS_HK_RCV, on_head) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_REXMIT, MOS_HK_RCV, on_resent) < 0 ||
+	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
+	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data) < 0 ||
+	    mtcp_register_callback(mctx, sock, MOS_ON_ERROR, MOS_NULL, on_data) < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0) {
 		fprintf(stderr, "httpwatch: cannot watch connections: %s\n", strerror(errno));
 		return false;
