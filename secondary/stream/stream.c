@@ -21,7 +21,10 @@ uint64_t mos_stream_done(const struct mos_stream_ref *r)
 	if (!(r->st->flags & MOS_STREAM_KEEP))
 		return done;
 	acked = mos_stream_offset(r->f, r->side, r->st->acked);
-	return acked < 0 ? 0 : mos_min_u64(done, (uint64_t)acked);
+	/* Beyond next and a FIN: the half has not been heard yet, and `acked` is still 0. */
+	if (acked < 0 || (uint64_t)acked > r->st->next + 1)
+		return 0;
+	return mos_min_u64(done, (uint64_t)acked);
 }
 
 void mos_stream_keep(struct mos_flow *f, int side, bool keep)
