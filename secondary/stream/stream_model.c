@@ -179,6 +179,11 @@ uint32_t model_take(struct model_stream *m, const struct mos_piece *piece, uint6
 	return again;
 }
 
+void model_replace(struct model_stream *m, uint64_t off, uint8_t byte)
+{
+	m->value[off % MODEL_SPAN] = byte;
+}
+
 uint64_t model_least(const struct model_stream *m)
 {
 	uint64_t least = m->next;

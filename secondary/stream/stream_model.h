@@ -90,6 +90,9 @@ uint32_t model_take(struct model_stream *m, const struct mos_piece *piece, uint6
 /* Position of the slowest reader. */
 uint64_t model_least(const struct model_stream *m);
 
+/* Another copy of a held byte has taken its place. */
+void model_replace(struct model_stream *m, uint64_t off, uint8_t byte);
+
 /*
  * What all have read, or lies beyond the limit, is given back. Returns how many bytes of it
  * somebody has not read.

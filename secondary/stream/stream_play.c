@@ -200,41 +200,62 @@ static void lift(struct play *p, unsigned n, int side)
 	f->half[!side].snd_nxt += (uint32_t)by;
 	f->stream[side].next = p->rig.flow[n].in[side].next = by;
 	model_clear(&p->rig.flow[n].in[side]);
+	if (p->rig.flow[n].in[side].keep) {
+		rig_set_keep(&p->rig, n, side, false);
+		rig_set_keep(&p->rig, n, side, true); /* what was acknowledged is as far now */
+	}
 }
 
-/* A handshake, sometimes without its middle. */
+static void set_up(struct play *p, unsigned n, int side)
+{
+	p->habit[n][side] = (uint8_t)roll(p, 256);
+	for (unsigned k = 0; k < PLAY_SOCKETS; k++)
+		if (roll(p, 3) == 0)
+			rig_add_reader(&p->rig, n, side, k);
+	rig_set_last(&p->rig, n, side, roll(p, 2));
+	rig_set_keep(&p->rig, n, side, roll(p, 4) == 0);
+	if (roll(p, 2))
+		rig_set_limit(&p->rig, n, side, 1 + roll(p, 60000));
+}
+
+/* The first SYN; once in a while it comes again, with data. */
+static void send_syn(struct play *p, unsigned n, int end, uint32_t isn)
+{
+	const struct mos_tcp_opts opts = {.mss = 1460};
+	struct mos_tcp_seg seg = {.seq = isn, .flags = MOS_TCP_SYN, .wnd = 8000, .opts = &opts};
+
+	send(p, n, end, &seg, RIG_LIVES);
+	set_up(p, n, MOS_CLI);
+	set_up(p, n, MOS_SVR);
+	if (p->op[9] % 8 > 1)
+		return;
+	seg.payload_len = payload_len(p);
+	send(p, n, end, &seg, RIG_LIVES);
+}
+
+/* A handshake, sometimes without its middle. Data of the SYN may be taken. */
 static void open_flow(struct play *p, unsigned n)
 {
-	uint32_t c = isn(p), s = isn(p) + be16(p->op + 3);
-	struct mos_tcp_opts opts = {.mss = 1460};
-	struct mos_tcp_seg seg = {.seq = c, .flags = MOS_TCP_SYN, .wnd = 8000, .opts = &opts};
+	const struct mos_tcp_opts opts = {.mss = 1460};
+	uint32_t c = isn(p), s = isn(p) + be16(p->op + 3), ack;
 	int end = p->op[1] >> 3 & 1;
+	struct mos_tcp_seg seg;
 
-	rig_segment(&p->rig, n, end, &seg, p->payload, RIG_PAYLOAD_MAX, RIG_LIVES);
+	send_syn(p, n, end, c);
+	ack = p->op[9] % 8 == 1 ? rig_record(&p->rig, n)->half[MOS_CLI].snd_nxt : c + 1;
 	seg = (struct mos_tcp_seg){.seq = s,
-	                           .ack = c + 1,
+	                           .ack = ack,
 	                           .flags = MOS_TCP_SYN | MOS_TCP_ACK,
 	                           .wnd = 8000,
 	                           .opts = &opts};
 	if (p->op[9] % 16 != 0)
-		rig_segment(&p->rig, n, !end, &seg, p->payload, RIG_PAYLOAD_MAX, RIG_LIVES);
-	seg = (struct mos_tcp_seg){.seq = c + 1,
-	                           .ack = s + 1,
-	                           .flags = MOS_TCP_ACK,
-	                           .wnd = (uint16_t)(p->op[10] << 8)};
-	rig_segment(&p->rig, n, end, &seg, p->payload, RIG_PAYLOAD_MAX, RIG_LIVES);
-	for (int side = MOS_CLI; side <= MOS_SVR; side++) {
-		p->habit[n][side] = (uint8_t)roll(p, 256);
-		if (p->op[7] % 4 == 0)
+		send(p, n, !end, &seg, RIG_LIVES);
+	seg = (struct mos_tcp_seg){
+		.seq = ack, .ack = s + 1, .flags = MOS_TCP_ACK, .wnd = (uint16_t)(p->op[10] << 8)};
+	send(p, n, end, &seg, RIG_LIVES);
+	for (int side = MOS_CLI; side <= MOS_SVR && p->rig.flow[n].live; side++)
+		if (p->op[7] % 4 == 0 && p->op[9] % 8 > 1)
 			lift(p, n, side);
-		for (unsigned k = 0; k < PLAY_SOCKETS; k++)
-			if (roll(p, 3) == 0)
-				rig_add_reader(&p->rig, n, side, k);
-		rig_set_last(&p->rig, n, side, roll(p, 2));
-		rig_set_keep(&p->rig, n, side, roll(p, 4) == 0);
-		if (roll(p, 2))
-			rig_set_limit(&p->rig, n, side, 1 + roll(p, 60000));
-	}
 }
 
 /* ---- operations ---- */

@@ -130,7 +130,8 @@ static uint32_t check_list(struct rig *r, unsigned n, int side)
 		bits += bits_of(chunk);
 	}
 	RIG_CHECK(r, ahead == f->stream[side].ahead);
-	RIG_CHECK(r, ahead <= p->count / 4);
+	/* Of a chunk that `next` cuts in two what is in order may have been given back. */
+	RIG_CHECK(r, ahead <= p->count / 4 + 1);
 	for (uint64_t off = m->low; off < m->high; off++)
 		held += model_holds(m, off);
 	if (bits != held)

@@ -48,9 +48,13 @@ void rig_check_base(struct rig *r, unsigned n, int side)
 	struct model_stream *m = &r->flow[n].in[side];
 	uint32_t base = rig_record(r, n)->half[side].irs + 1;
 
-	if (m->base != base)
-		model_clear(m);
+	if (m->base == base)
+		return;
+	model_clear(m);
 	m->base = base;
+	/* What was acknowledged is a number of the wrong stream; the model knows offsets only. */
+	rig_record(r, n)->stream[side].acked = base;
+	m->acked = 0;
 }
 
 static void check_next(struct rig *r, unsigned n, int side)
@@ -255,6 +259,56 @@ static bool look_at_payload(struct rig *r, unsigned n, int side, struct mos_tcp_
 	return rig_is_on(r, n, side); /* a callback may have turned it off */
 }
 
+/* From the first to the last that the stream has given up of its own. */
+static struct mos_stream_range own_given_up(const struct rig *r, unsigned n, int side)
+{
+	uint64_t owner = mos_chunk_owner(rig_record(r, n)->id, side);
+	struct mos_stream_range all = {UINT64_MAX, 0};
+
+	for (uint32_t i = 0; i < r->streams.evicted_count; i++) {
+		const struct mos_stream_evicted *e = &r->streams.evicted[i];
+
+		if (e->owner != owner)
+			continue;
+		all.from = e->range.from < all.from ? e->range.from : all.from;
+		all.end = e->range.end > all.end ? e->range.end : all.end;
+	}
+	return all;
+}
+
+/* Where the old copy of a byte was given up, the new one may have taken its place. */
+static void look_for_new_copies(struct rig *r, unsigned n, int side, const struct mos_piece *p,
+                                const struct mos_stream_range *given_up)
+{
+	struct model_stream *m = &r->flow[n].in[side];
+
+	for (uint32_t i = 0; i < p->len; i++) {
+		uint64_t off = p->from + i;
+		uint8_t byte;
+
+		if (off < given_up->from || off >= given_up->end || !model_holds(m, off) ||
+		    model_byte(m, off) == p->bytes[i])
+			continue;
+		RIG_CHECK(r, mos_stream_at(&r->streams, r->flow[n].slot, side, &byte, 1, off) == 1);
+		if (byte == p->bytes[i])
+			model_replace(m, off, byte);
+	}
+}
+
+static uint64_t arrive_piece(struct rig *r, unsigned n, int side, const struct mos_piece *piece,
+                             uint64_t target, uint64_t window_end, bool last)
+{
+	struct mos_stream_range lost = {0, 0}, given_up;
+	uint32_t again = model_take(&r->flow[n].in[side], piece, target, window_end);
+	uint64_t got = mos_stream_arrive(&r->streams, r->flow[n].slot, side, piece, window_end,
+	                                 last, &lost);
+
+	given_up = own_given_up(r, n, side);
+	rig_take_losses(r, n, side, &lost, again);
+	look_for_new_copies(r, n, side, piece, &given_up);
+	return got;
+}
+
 static uint64_t arrive(struct rig *r, unsigned n, int side, const struct mos_piece *pieces,
                        unsigned count, uint64_t window_end)
 {
@@ -267,15 +321,8 @@ static uint64_t arrive(struct rig *r, unsigned n, int side, const struct mos_pie
 	rig_check_base(r, n, side);
 	if (target < m->next)
 		model_fall_back(m, target);
-	for (unsigned i = 0; i < count; i++) {
-		struct mos_stream_range lost = {0, 0};
-
-		uint32_t again = model_take(m, &pieces[i], target, window_end);
-
-		got += mos_stream_arrive(&r->streams, r->flow[n].slot, side, &pieces[i], window_end,
-		                         i == count - 1, &lost);
-		rig_take_losses(r, n, side, &lost, again);
-	}
+	for (unsigned i = 0; i < count; i++)
+		got += arrive_piece(r, n, side, &pieces[i], target, window_end, i == count - 1);
 	want = model_advance(m, target, &gap, &missing);
 	check_next(r, n, side);
 	if (got != want)
@@ -326,19 +373,13 @@ static uint64_t take_ack(struct rig *r, unsigned n, int side, const struct mos_t
 		if (acked > m->acked && acked <= rig_offset(r, n, side, h->rcv_nxt))
 			m->acked = acked;
 	}
+	if ((seg->flags & MOS_TCP_SYN) && (seg->flags & MOS_TCP_ACK) &&
+	    rig_record(r, n)->state[!side] == MOS_TCPS_SYN_SENT && h->rcv_nxt == h->irs + 1) {
+		/* Data that came with the SYN, and are not acknowledged, come again or never. */
+		mos_stream_free(&r->streams, r->flow[n].slot, side);
+		model_clear(m);
+	}
 	return follow_ack(r, n, side);
-}
-
-/* The receiver's numbers were guessed wrong: its stream begins anew. */
-static void numbers_changed(struct rig *r, unsigned n, int side)
-{
-	struct mos_flow *f = rig_record(r, n);
-
-	mos_stream_free(&r->streams, r->flow[n].slot, side);
-	f->stream[side].next = 0;
-	for (unsigned k = 0; k < MOS_SOCKETS_MAX; k++)
-		*mos_stream_pos(f, side, k) = 0;
-	model_fall_back(&r->flow[n].in[side], 0);
 }
 
 /* As far as the receiver takes anything; where that is not known, as far as the model can look. */
@@ -361,16 +402,12 @@ static uint64_t receive(struct rig *r, unsigned n, int side, struct mos_tcp_seg 
                         const struct mos_piece *pieces, unsigned count, enum rig_death death)
 {
 	struct mos_flow *f = rig_record(r, n);
-	bool opened = f->half[side].flags & MOS_HALF_RCVD;
 	bool takes = look_at_payload(r, n, side, seg, pieces, count);
 	uint64_t end = window_end(r, n, side);
-	uint32_t irs = f->half[side].irs;
 
 	mos_flow_write_begin(f);
 	mos_tcp_received(f, side, seg);
 	mos_flow_write_end(f);
-	if (opened && irs != f->half[side].irs)
-		numbers_changed(r, n, side);
 	if (!takes || death == RIG_DIES_RECEIVED)
 		return 0;
 	return arrive(r, n, side, pieces, count, end);
@@ -388,7 +425,7 @@ static void work_on(struct rig *r, unsigned n, int from, struct mos_tcp_seg *seg
 		return;
 	if (rig_is_on(r, n, from) && !(bits & MOS_TRACK_BOGUS))
 		own = take_ack(r, n, from, seg);
-	if (rig_is_on(r, n, !from) && mos_tcp_hears(rig_record(r, n), !from, seg))
+	if (rig_is_on(r, n, !from) && mos_tcp_brings_data(rig_record(r, n), !from, seg))
 		count = cut_pieces(r, n, !from, seg, bytes, mbuf_len, pieces);
 	others = receive(r, n, !from, seg, pieces, count, death);
 	if (death == RIG_LIVES || death == RIG_DIES_READ) {
