@@ -46,7 +46,7 @@ static void strike(struct mos_shard *s, struct mos_crash_report *r)
 	if (f == NULL || r->flow >= capacity || !(f[r->flow].flags & MOS_FLOW_IN_USE))
 		return;
 	f += r->flow;
-	f->flags |= MOS_FLOW_SUSPECT;
+	f->flags |= MOS_FLOW_SUSPECT | MOS_FLOW_TORN;
 	if (f->strikes < UINT8_MAX)
 		f->strikes++;
 	f->survived = 0;

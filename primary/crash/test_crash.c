@@ -13,6 +13,7 @@
 #define NONE   UINT32_MAX
 #define BEFORE 2 /* packets in the tx ring of bursts before */
 #define BEHIND 5 /* packets in the rx ring behind the burst */
+#define STRUCK (MOS_FLOW_IN_USE | MOS_FLOW_SUSPECT | MOS_FLOW_TORN)
 
 /* What has to become of the burst. */
 struct outcome {
@@ -75,7 +76,7 @@ static void expect_flow(const struct death *d, const struct outcome *o)
 	const struct mos_flow *f = &bench.flow[bench.flow_slot];
 
 	must(f->strikes == struck);
-	must(((f->flags & MOS_FLOW_SUSPECT) != 0) == struck);
+	must(f->flags == (struck ? STRUCK : MOS_FLOW_IN_USE));
 	must(f->survived == (struck ? 0 : 100));
 }
 
@@ -127,6 +128,9 @@ static const struct {
 	{{HALF_BEGUN, 0,         0,               NONE},   {0,     0,     false, false, 0,     0}},
 	{{BEGUN,      0,         0,               0},      {BURST, 0,     false, false, 0,     0}},
 	{{BEGUN,      3,         0,               0},      {BURST, 3,     false, false, 3,     3}},
+	{{WORKING,    0,         MOS_STAGE_DATA,  0},      {BURST, 1,     false, true,  1,     1}},
+	{{WORKING,    3,         MOS_STAGE_DATA,  NONE},   {BURST, 4,     false, false, 4,     4}},
+	{{WORKING,    7,         MOS_STAGE_DATA,  FLOWS},  {BURST, BURST, false, true,  BURST, BURST}},
 	{{HALF_DONE,  0,         0,               0},      {BURST, 0,     false, false, 0,     0}},
 	{{HALF_DONE,  3,         0,               0},      {BURST, 3,     false, false, 3,     3}},
 	{{HALF_DONE,  7,         0,               0},      {BURST, 7,     false, false, 7,     7}},
@@ -162,8 +166,8 @@ START_TEST(each_step_of_a_burst_is_repaired)
 }
 END_TEST
 
-/* In packet 0, 3 and the last, at each stage, with a flow, without and with one that is none. */
-START_TEST(the_packet_in_hand_gets_the_fail_policy)
+/* In packet 0, 3 and the last, with a flow, without and with one that is none. */
+static void in_each_packet(enum mos_ledger_stage stage, bool finished)
 {
 	static const uint32_t curs[] = {0, 3, BURST - 1}, flows[] = {NONE, 0, FLOWS, NONE - 1};
 
@@ -171,14 +175,27 @@ START_TEST(the_packet_in_hand_gets_the_fail_policy)
 	for (unsigned i = 0; i < RTE_DIM(curs); i++) {
 		for (unsigned k = 0; k < RTE_DIM(flows); k++) {
 			uint32_t cur = curs[i];
-			struct death d = {WORKING, cur, (enum mos_ledger_stage)_i,
-			                  flow_of(flows[k])};
-			struct outcome o = {BURST, cur, true, flows[k] != NONE, cur + 1, cur + 1};
+			struct death d = {WORKING, cur, stage, flow_of(flows[k])};
+			struct outcome o = {BURST,   cur + finished, !finished, flows[k] != NONE,
+			                    cur + 1, cur + 1};
 
 			everywhere(&d, &o);
 		}
 	}
 	bench_close();
+}
+
+START_TEST(the_packet_in_hand_gets_the_fail_policy)
+{
+	if (_i != MOS_STAGE_DATA)
+		in_each_packet((enum mos_ledger_stage)_i, false);
+}
+END_TEST
+
+/* Its flow is in hand still: that has the strike. */
+START_TEST(a_packet_whose_data_is_told_goes_out_by_its_verdict)
+{
+	in_each_packet(MOS_STAGE_DATA, true);
 }
 END_TEST
 
@@ -262,7 +279,7 @@ START_TEST(strikes_add_up_and_stop_at_the_largest)
 		ck_assert_uint_eq(r.strikes, f->strikes);
 		ck_assert_mem_eq(&r.key, &f->key, sizeof(r.key));
 		ck_assert_uint_eq(f->survived, 0);
-		ck_assert_uint_eq(f->flags, MOS_FLOW_IN_USE | MOS_FLOW_SUSPECT);
+		ck_assert_uint_eq(f->flags, STRUCK);
 	}
 	bench_close();
 }
@@ -444,6 +461,7 @@ int main(void)
 	tcase_add_loop_test(tc, each_step_of_a_burst_is_repaired, 0, RTE_DIM(steps));
 	tcase_add_loop_test(tc, the_packet_in_hand_gets_the_fail_policy, MOS_STAGE_RAW,
 	                    MOS_STAGE_AFTER + 1);
+	tcase_add_test(tc, a_packet_whose_data_is_told_goes_out_by_its_verdict);
 	tcase_add_test(tc, what_the_application_said_of_the_suspect_stands);
 	tcase_add_test(tc, a_half_written_burst_was_never_in_the_ring);
 	tcase_add_test(tc, a_half_read_burst_is_still_in_the_ring);

@@ -133,10 +133,13 @@ static bool work_on(const struct death *d, uint32_t i, struct rte_mbuf *m)
 {
 	struct mos_ledger *l = &bench.s->ledger;
 	bool last = d->reach <= FLOW_STALE && i == d->cur;
+	enum mos_ledger_stage stage = last && d->reach == WORKING ? d->stage : MOS_STAGE_LOOKUP;
 
 	if (d->reach == BEGUN && last)
 		return false;
-	mos_ledger_stage(l, last && d->reach == WORKING ? d->stage : MOS_STAGE_LOOKUP);
+	if (stage == MOS_STAGE_DATA)
+		mos_meta(&bench.p, m)->verdict = bench_verdict(i);
+	mos_ledger_stage(l, stage);
 	mos_ledger_flow(l, d->flow);
 	if (d->reach == WORKING && last)
 		return false;

@@ -41,7 +41,7 @@ enum reach {
 	HALF_DONE,  /* between the stores to stage and to cur of ledger_done(cur) */
 	FLOW_STALE, /* between the stores to cur and to flow of ledger_done(cur - 1) */
 	ALL_DONE,   /* nothing is in the tx ring yet */
-	TELLING,    /* in the callback for the new data of a flow: stage AFTER */
+	TELLING,    /* in the callback for what a flow has lost: stage AFTER */
 	HALF_SENT,  /* tx prod.head has moved, half of the slots are written */
 	SENT,       /* tx prod.tail has moved */
 	GIVEN_BACK, /* rx cons.tail has moved */

@@ -58,8 +58,9 @@ int mos_flow_table_new(void *mem, uint32_t capacity);
 
 /*
  * Open the table for writing and recover whatever a predecessor, or anybody, left in the records:
- *   - torn, but in use: its seqcount becomes even and it is MOS_FLOW_SUSPECT; the key is whole, any
- *     other member may be half changed (but states and window scales are in range);
+ *   - torn, but in use: its seqcount becomes even and it is MOS_FLOW_SUSPECT and MOS_FLOW_TORN; the
+ *     key is whole, any other member may be half changed (but states and window scales are in
+ *     range);
  *   - not sane (state, window scale, IP version or id out of range): freed;
  *   - two of one connection: the one with the newer id stays;
  *   - more than 64 with one home bucket: the rest is freed.

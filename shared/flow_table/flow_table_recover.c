@@ -45,7 +45,7 @@ static bool mend(struct mos_flow *f)
 	if (!(f->seqcount & 1))
 		return false;
 	if (f->flags & MOS_FLOW_IN_USE)
-		f->flags |= MOS_FLOW_SUSPECT;
+		f->flags |= MOS_FLOW_SUSPECT | MOS_FLOW_TORN;
 	mos_flow_write_end(f);
 	return true;
 }

@@ -192,7 +192,8 @@ static void check_journal(struct journal *j, uint32_t mended)
 		}
 		busy++;
 		if (found) {
-			suspects += (mos_flow_at(&table, slot)->flags & MOS_FLOW_SUSPECT) != 0;
+			suspects += mos_flow_at(&table, slot)->flags ==
+			            (MOS_FLOW_IN_USE | MOS_FLOW_SUSPECT | MOS_FLOW_TORN);
 			mos_flow_table_remove(&table, slot);
 		}
 		j->key[n].busy = 0;
