@@ -34,6 +34,18 @@ static void remove_flow(struct mos_ctx *c, uint32_t flow)
 	mos_flow_table_remove(&c->flows, flow);
 }
 
+/* A half that was never heard gets what lies behind holes before its end is told. */
+static void drain_half(struct mos_ctx *c, uint32_t flow, int side)
+{
+	bool news = false;
+
+	if (!mos_flow_is_read(c, flow, side))
+		return;
+	mos_flow_pass_hole(c, flow, side, MOS_CLI, true, &news);
+	if (news)
+		mos_event_flow(c, flow, side, !side, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA);
+}
+
 void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first)
 {
 	struct mos_cur_pkt cur = c->cur;
@@ -42,6 +54,8 @@ void mos_flow_end(struct mos_ctx *c, uint32_t flow, int first)
 	if (mos_restore_pending(c, flow) && !mos_restore_flow(c, flow))
 		return;
 	c->cur.mbuf = NULL;
+	drain_half(c, flow, first);
+	drain_half(c, flow, !first);
 	end_half(c, flow, first);
 	end_half(c, flow, !first);
 	c->cur = cur;

@@ -202,6 +202,44 @@ void mos_flow_tell_evicted(struct mos_ctx *c)
 	s->evicted_count = 0;
 }
 
+/* ---- holes that nobody will ever acknowledge ---- */
+
+/* Chunks of out-of-order bytes, about 900 kB: more than a sender of today has under way. */
+#define HOLE_CHUNKS 512
+
+/* Where the stream goes on: behind the bytes that follow the first hole, or behind all. */
+static uint64_t behind_hole(struct mos_ctx *c, uint32_t flow, int side, bool at_end)
+{
+	uint64_t next = mos_flow_at(&c->flows, flow)->stream[side].next;
+	struct mos_stream_range held = {next, next};
+
+	if (at_end)
+		return mos_stream_end(&c->streams, flow, side);
+	mos_stream_held(&c->streams, flow, side, next + 1, &held);
+	return held.end;
+}
+
+unsigned mos_flow_pass_hole(struct mos_ctx *c, uint32_t flow, int side, int from, bool at_end,
+                            bool *news)
+{
+	struct mos_flow *f = mos_flow_at(&c->flows, flow);
+	struct mos_stream_told what = {.side = (uint8_t)side, .cause = MOS_GAP_MISSED};
+	uint32_t ahead = f->stream[side].ahead, seq;
+	unsigned track;
+
+	if (mos_likely(ahead == 0) || !mos_tcp_unheard(f, side) ||
+	    (!at_end && ahead < HOLE_CHUNKS && ahead < c->streams.share_max))
+		return 0;
+	seq = f->half[side].irs + 1 + (uint32_t)behind_hole(c, flow, side, at_end);
+	mos_flow_write_begin(f);
+	track = mos_tcp_skip(f, side, seq, at_end);
+	mos_flow_write_end(f);
+	*news |= mos_stream_advance(&c->streams, flow, side, &what.range) > 0;
+	if (what.range.from < what.range.end)
+		mos_flow_tell_error(c, flow, &what, from, UINT8_MAX);
+	return track;
+}
+
 /* ---- the work on the flow is done ---- */
 
 void mos_flow_settle(struct mos_ctx *c, uint32_t flow)

@@ -42,6 +42,16 @@ void mos_flow_tell_restart(struct mos_ctx *c, uint32_t flow);
 void mos_flow_tell_evicted(struct mos_ctx *c);
 
 /*
+ * A monitor may hear one side only: then no ACK proves that a hole is final, and the stream would
+ * stand in front of it for ever. pass_hole: when so much has come behind it that the sender cannot
+ * be waiting for an answer any more, the stream goes on behind it; behind all holes, when the flow
+ * is about to end (at_end). ERROR MISSED, as if it had been acknowledged; from: whose packet it is.
+ * Returns MOS_TRACK_* bits (STATE); *news: held bytes became in order.
+ */
+unsigned mos_flow_pass_hole(struct mos_ctx *c, uint32_t flow, int side, int from, bool at_end,
+                            bool *news);
+
+/*
  * The work on the flow is done, and the ledger still names it: what is unread of the packet in hand
  * is stored, what all have read is given back.
  */

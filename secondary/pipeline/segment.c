@@ -134,7 +134,7 @@ static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 	if (mos_unlikely(opened && irs != f->half[!w->from].irs))
 		mos_stream_advance(&c->streams, w->flow, !w->from, &gap); /* a forged one */
 	if (w->bytes.len > 0)
-		mos_segment_arrive(c, w);
+		track |= mos_segment_arrive(c, w);
 	mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, event_bits(track));
 }
 

@@ -59,8 +59,11 @@ void mos_segment_await(struct mos_ctx *c, const struct mos_work *w);
  */
 void mos_segment_check(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f);
 
-/* arrive: behind the receiver's update. ERROR of what finds no room. */
-void mos_segment_arrive(struct mos_ctx *c, struct mos_work *w);
+/*
+ * arrive: behind the receiver's update. ERROR of what finds no room, and of a hole that is given
+ * up. Returns MOS_TRACK_* bits of that.
+ */
+unsigned mos_segment_arrive(struct mos_ctx *c, struct mos_work *w);
 
 /*
  * new_data: the packet is finished, if somebody reads a half of its flow. NEW_DATA, then what is

@@ -226,22 +226,27 @@ void mos_segment_acked(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f
 		mos_flow_tell_error(c, w->flow, &what, side, UINT8_MAX);
 }
 
-void mos_segment_arrive(struct mos_ctx *c, struct mos_work *w)
+unsigned mos_segment_arrive(struct mos_ctx *c, struct mos_work *w)
 {
 	struct mos_stream_range all = {0, 0}, lost;
 	struct walk at = walk_payload(w);
 	struct mos_piece piece;
-	uint64_t news = 0;
+	unsigned track;
+	bool news;
+	uint64_t in_order = 0;
 
 	while (next_piece(&at, &piece)) {
-		news += mos_stream_arrive(&c->streams, w->flow, !w->from, &piece, w->window_end,
-		                          at.left == 0, &lost);
+		in_order += mos_stream_arrive(&c->streams, w->flow, !w->from, &piece, w->window_end,
+		                              at.left == 0, &lost);
 		unite(&all, &lost);
 	}
-	if (news > 0)
-		w->new_data |= (uint8_t)(1 << !w->from);
 	if (mos_unlikely(!is_empty(&all)))
 		tell(c, w, MOS_GAP_NO_ROOM, &all, UINT8_MAX);
+	news = in_order > 0;
+	track = mos_flow_pass_hole(c, w->flow, !w->from, w->from, false, &news);
+	if (news)
+		w->new_data |= (uint8_t)(1 << !w->from);
+	return track;
 }
 
 void mos_segment_keep_offsets(struct mos_ctx *c, const struct mos_work *w, const struct mos_flow *f)

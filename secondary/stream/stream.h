@@ -303,6 +303,9 @@ int64_t mos_stream_readv(struct mos_streams *s, uint32_t flow, int side, unsigne
 size_t mos_stream_at(struct mos_streams *s, uint32_t flow, int side, void *buf, size_t len,
                      uint64_t off);
 
+/* Behind the last byte that is held; next, if none is beyond it. */
+uint64_t mos_stream_end(struct mos_streams *s, uint32_t flow, int side);
+
 /*
  * The first range that is held and ends behind off: walk all of them with off = 0, then range.end.
  * False: there is none. Ranges never touch each other.

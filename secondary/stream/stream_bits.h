@@ -75,4 +75,13 @@ static inline uint32_t mos_bits_run_start(const uint64_t *v, uint32_t end)
 	return 0;
 }
 
+/* Behind the last byte of the chunk that is held, or 0. */
+static inline uint32_t mos_bits_end(const uint64_t *v)
+{
+	for (uint32_t w = MOS_CHUNK_WORDS; w-- > 0;)
+		if (v[w] != 0)
+			return w * 64 + 64 - (uint32_t)__builtin_clzll(v[w]);
+	return 0;
+}
+
 #endif

@@ -218,3 +218,18 @@ bool mos_stream_held(struct mos_streams *s, uint32_t flow, int side, uint64_t of
 	range->end = mos_stream_first_missing(&r, from, UINT64_MAX);
 	return true;
 }
+
+uint64_t mos_stream_end(struct mos_streams *s, uint32_t flow, int side)
+{
+	struct mos_stream_ref r = mos_stream_ref(s, flow, side);
+	uint64_t end = r.st->next;
+
+	for (uint32_t i = mos_chunk_first(&s->pool, r.st->chunks); i != MOS_CHUNK_NONE;
+	     i = mos_chunk_next(&s->pool, i)) {
+		const struct mos_chunk *c = mos_chunk_at(&s->pool, i);
+
+		if (mos_page_start(c) + MOS_CHUNK_PAGE > end)
+			end = mos_max_u64(end, mos_page_start(c) + mos_bits_end(c->valid));
+	}
+	return end;
+}

@@ -60,16 +60,18 @@ static unsigned take_payload(struct mos_flow *f, int side, const struct mos_tcp_
 	return bits;
 }
 
-unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq)
+unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq, bool ends)
 {
 	struct mos_half *h = &f->half[side];
 	const struct mos_half *from = &f->half[!side];
 
-	if (!(h->flags & MOS_HALF_RCVD) || !takes_data(f, side) || mos_seq_leq(seq, h->rcv_nxt) ||
+	if (!(h->flags & MOS_HALF_RCVD) || mos_seq_leq(seq, h->rcv_nxt) ||
 	    !mos_seq_plausible(seq, h->rcv_nxt))
 		return 0;
+	if (!takes_data(f, side) && !(ends && f->state[side] == MOS_TCPS_CLOSED))
+		return 0;
 	h->rcv_nxt = seq;
-	if (!(from->flags & MOS_HALF_FIN) || seq != from->fin_seq)
+	if (ends || !(from->flags & MOS_HALF_FIN) || seq != from->fin_seq)
 		return 0;
 	h->rcv_nxt++;
 	return mos_tcp_peer_fin(f, side);

@@ -180,7 +180,7 @@ static inline void script_skip(struct mos_flow *f, const struct row *r, size_t r
 {
 	ck_assert_msg(mos_tcp_unheard(f, MOS_SVR), "row %zu: the server is heard", row);
 	script_check("skip", row, iss, script_bits(r->rcvd),
-	             mos_tcp_skip(f, MOS_SVR, iss[MOS_CLI] + r->seq), f, f);
+	             mos_tcp_skip(f, MOS_SVR, iss[MOS_CLI] + r->seq, false), f, f);
 	ck_assert_msg(f->state[MOS_CLI] == r->cli && f->state[MOS_SVR] == r->svr,
 	              "row %zu: %s / %s", row, mos_tcp_state_name(f->state[MOS_CLI]),
 	              mos_tcp_state_name(f->state[MOS_SVR]));

@@ -56,6 +56,29 @@ START_TEST(nothing_is_given_up_backwards_or_out_of_all_reason)
 }
 END_TEST
 
+START_TEST(end_of_a_flow_changes_no_state_and_takes_what_came)
+{
+	struct mos_flow f;
+	static const struct row fin[] = {ONE_SIDED, {'c', "FA", 301, 1, 100, WND, "S", "", F1, ES}};
+	static const struct row rst[] = {
+		ONE_SIDED,
+		{'c', "A", 301, 1, 100, WND, "", "",   ES, ES},
+		{'c', "R", 1,   0, 0,   0,   "S", "S", CL, CL},
+	};
+
+	script_run_at(&f, fin, 3, 1000, 5000);
+	ck_assert_uint_eq(mos_tcp_skip(&f, MOS_SVR, 1401, true), 0);
+	ck_assert_uint_eq(f.half[MOS_SVR].rcv_nxt, 1401);
+	ck_assert_uint_eq(f.state[MOS_SVR], ES);
+	script_run_at(&f, rst, 4, 1000, 5000);
+	ck_assert_uint_eq(mos_tcp_skip(&f, MOS_SVR, 1401, false), 0);
+	ck_assert_uint_eq(f.half[MOS_SVR].rcv_nxt, 1001);
+	ck_assert_uint_eq(mos_tcp_skip(&f, MOS_SVR, 1401, true), 0);
+	ck_assert_uint_eq(f.half[MOS_SVR].rcv_nxt, 1401);
+	ck_assert_uint_eq(f.state[MOS_SVR], CL);
+}
+END_TEST
+
 START_TEST(half_is_heard_as_soon_as_it_says_its_window)
 {
 	struct mos_flow f;
@@ -86,6 +109,7 @@ int main(void)
 	tcase_add_test(tc, data_goes_on_behind_a_hole_that_is_given_up);
 	tcase_add_test(tc, fin_behind_what_is_given_up_is_taken);
 	tcase_add_test(tc, nothing_is_given_up_backwards_or_out_of_all_reason);
+	tcase_add_test(tc, end_of_a_flow_changes_no_state_and_takes_what_came);
 	tcase_add_test(tc, half_is_heard_as_soon_as_it_says_its_window);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);

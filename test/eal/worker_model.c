@@ -119,11 +119,26 @@ static void end_half(uint32_t slot, int side)
 	}
 }
 
+/* Of a half that was never heard, what came out of order is told before its end. */
+static bool drained(uint32_t slot, int side)
+{
+	bool gap = take_error(WM_NONE, side, MOS_GAP_MISSED), news;
+
+	if (gap)
+		same_flow(slot);
+	news = take(WM_NONE, MOS_NULL, side, MOS_ON_CONN_NEW_DATA);
+	if (news)
+		same_flow(slot);
+	return gap || news;
+}
+
 /* The flow ends here. first: the half that must come first, or WM_NONE. */
 static void end(uint32_t slot, int first)
 {
 	struct life *l = &lives[slot];
 
+	while (drained(slot, MOS_CLI) || drained(slot, MOS_SVR))
+		;
 	check(at < count);
 	if (first == WM_NONE)
 		first = read_[at]->side;
@@ -207,7 +222,8 @@ static bool between(int i, uint32_t slot, int side, uint32_t rcv_nxt)
 /* The half has bytes it had not before, in order. due: it must have. */
 static void new_data(uint32_t slot, int side, uint32_t before, bool due)
 {
-	if (!take(WM_NONE, MOS_NULL, side, MOS_ON_CONN_NEW_DATA)) {
+	if (at == count || read_[at]->slot != slot ||
+	    !take(WM_NONE, MOS_NULL, side, MOS_ON_CONN_NEW_DATA)) {
 		check(!due);
 		return;
 	}
