@@ -155,6 +155,7 @@ const uint8_t *mos_stream_run(const struct mos_stream_ref *r, uint64_t off, uint
 /* As mos_stream_first_held, in chunks only. */
 static uint64_t first_in_chunks(const struct mos_stream_ref *r, uint64_t off, uint64_t end)
 {
+	off = mos_max_u64(off, *mos_stream_low(r));
 	while (off < end) {
 		uint32_t chunk = mos_stream_chunk_from(r, mos_page(off), mos_page(end - 1) + 1), at;
 		const struct mos_chunk *c;

@@ -77,7 +77,9 @@ static bool give_own_oldest(const struct mos_stream_ref *r, uint64_t page)
 	chunk = mos_stream_chunk_from(r, mos_page(*mos_stream_low(r)), page);
 	if (chunk == MOS_CHUNK_NONE)
 		return false;
+	page = mos_chunk_at(&r->s->pool, chunk)->page;
 	give_up(r, chunk, mos_stream_least(r));
+	*mos_stream_low(r) = (page + 1) * MOS_CHUNK_PAGE; /* the next is not searched for from 0 */
 	return true;
 }
 

@@ -19,10 +19,14 @@ static void note_read(const struct mos_stream_ref *r, bool in_hand)
 	struct mos_streams *s = r->s;
 	uint32_t n = s->read_count;
 
-	if (in_hand || r->st->chunks == 0 || n == MOS_READ_MAX)
+	if (in_hand || r->st->chunks == 0)
 		return;
 	if (n > 0 && s->read[n - 1].flow == r->flow && s->read[n - 1].side == r->side)
 		return;
+	if (n == MOS_READ_MAX) {
+		mos_streams_settle_read(s); /* nobody takes a chunk before the callback returns */
+		n = 0;
+	}
 	s->read[n].flow = r->flow;
 	s->read[n].side = r->side;
 	s->read_count++;

@@ -296,6 +296,37 @@ START_TEST(stream_gives_up_its_own_oldest_bytes_for_newer_ones_in_order)
 }
 END_TEST
 
+/* Else each packet would look for the oldest bytes behind all that were given up so far. */
+START_TEST(stream_remembers_which_of_its_bytes_it_gave_up)
+{
+	uint32_t flow = fill_pool(0);
+	uint64_t next = stream_at(flow, SVR)->next;
+
+	packet(flow, next, PAGE);
+	ck_assert_uint_eq(flow_at(flow)->pos[SVR][0], PAGE);
+	packet(flow, next + PAGE, PAGE);
+	ck_assert_uint_eq(flow_at(flow)->pos[SVR][0], 2 * PAGE);
+}
+END_TEST
+
+/* Two streams are read in turn, as often as the list of what was read has room. */
+START_TEST(streams_read_in_a_timer_give_back_however_many_they_are)
+{
+	uint32_t flow[3];
+	uint8_t byte[1];
+
+	for (unsigned i = 0; i < 3; i++) {
+		flow[i] = new_flow();
+		packet(flow[i], 0, 1 + 63 * (i < 2));
+	}
+	for (unsigned i = 0; i < MOS_READ_MAX; i++)
+		ck_assert_int_eq(mos_stream_read(&b.s, flow[i % 2], SVR, 0, false, byte, 1), 1);
+	ck_assert_int_eq(mos_stream_read(&b.s, flow[2], SVR, 0, false, byte, 1), 1);
+	mos_streams_settle_read(&b.s);
+	ck_assert_uint_eq(chunks_used(), 2);
+}
+END_TEST
+
 START_TEST(bytes_that_find_no_room_are_lost_and_told)
 {
 	uint32_t full = fill_pool(1), flow = new_flow();
@@ -389,6 +420,8 @@ static TCase *no_room(void)
 	tcase_add_test(tc, chunk_that_came_in_order_is_not_taken_by_others);
 	tcase_add_test(tc, kept_bytes_that_were_read_go_without_a_word);
 	tcase_add_test(tc, stream_gives_up_its_own_oldest_bytes_for_newer_ones_in_order);
+	tcase_add_test(tc, stream_remembers_which_of_its_bytes_it_gave_up);
+	tcase_add_test(tc, streams_read_in_a_timer_give_back_however_many_they_are);
 	tcase_add_test(tc, bytes_that_find_no_room_are_lost_and_told);
 	tcase_add_test(tc, what_was_filled_in_for_a_reader_is_not_given_up_in_a_callback);
 	tcase_add_test(tc, losses_are_told_once_per_stream_and_a_full_list_forgets);
