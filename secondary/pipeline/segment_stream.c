@@ -125,7 +125,10 @@ static void check_conflicts(struct mos_ctx *c, const struct mos_work *w)
 		tell(c, w, MOS_GAP_CONFLICT, &all, UINT8_MAX);
 }
 
-/* How many bytes that came before follow those of the segment; not over a FIN. */
+/*
+ * How many bytes that came before follow those of the segment, which is in order; not over a FIN.
+ * Only of such: they are passed now, so that nobody has us count them again and again.
+ */
 static uint32_t follows(struct mos_ctx *c, const struct mos_work *w, const struct mos_flow *f)
 {
 	const struct mos_half *from = &f->half[w->from];
@@ -142,13 +145,11 @@ static uint32_t follows(struct mos_ctx *c, const struct mos_work *w, const struc
 static void check_overrun(struct mos_ctx *c, const struct mos_work *w, const struct mos_flow *f)
 {
 	uint64_t next = f->stream[!w->from].next;
-	uint64_t end = w->bytes.from + w->bytes.len + follows(c, w, f);
+	uint64_t end = w->bytes.from + w->bytes.len + w->seg.follows;
 	struct mos_piece news = {.from = next, .len = (uint32_t)(end - next)};
 	struct mos_stream_range lost;
 	uint8_t socks;
 
-	if (w->bytes.from > next || end <= next)
-		return;
 	socks = mos_stream_overrun(&c->streams, w->flow, !w->from, &news, &lost);
 	if (mos_unlikely(socks != 0))
 		tell(c, w, MOS_GAP_OVERRUN, &lost, socks);
@@ -170,8 +171,10 @@ void mos_segment_check(struct mos_ctx *c, struct mos_work *w, const struct mos_f
 		return;
 	if (f->stream[!w->from].chunks != 0) { /* else there is nothing to meet */
 		check_conflicts(c, w);
-		check_overrun(c, w, f);
-		w->seg.follows = follows(c, w, f);
+		if (mos_tcp_in_order(f, !w->from, &w->seg)) {
+			w->seg.follows = follows(c, w, f);
+			check_overrun(c, w, f);
+		}
 	}
 	w->window_end = f->half[!w->from].flags & MOS_HALF_WND
 	                        ? f->stream[!w->from].next + f->wnd_max[!w->from]

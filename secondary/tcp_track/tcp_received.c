@@ -30,16 +30,23 @@ static bool seen_before(const struct mos_half *h, const struct mos_half *from,
 	                   mos_seq_plausible(seg->seq, h->rcv_nxt));
 }
 
+bool mos_tcp_in_order(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
+{
+	const struct mos_half *h = &f->half[side];
+	uint32_t end = mos_seg_end(seg);
+
+	return seg->payload_len > 0 && mos_seq_leq(end - seg->payload_len, h->rcv_nxt) &&
+	       mos_seq_gt(end, h->rcv_nxt) && !is_window_probe(h, seg);
+}
+
 /* Move rcv_nxt over in-order payload. Data beyond a FIN proves that the FIN was forged. */
 static unsigned take_data(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
 {
 	struct mos_half *h = &f->half[side], *from = &f->half[!side];
-	uint32_t end = mos_seg_end(seg);
 
-	if (seg->payload_len == 0 || mos_seq_gt(end - seg->payload_len, h->rcv_nxt) ||
-	    mos_seq_leq(end, h->rcv_nxt) || !takes_data(f, side) || is_window_probe(h, seg))
+	if (!takes_data(f, side) || !mos_tcp_in_order(f, side, seg))
 		return 0;
-	h->rcv_nxt = end + seg->follows;
+	h->rcv_nxt = mos_seg_end(seg) + seg->follows;
 	if ((from->flags & MOS_HALF_FIN) && mos_seq_gt(h->rcv_nxt, from->fin_seq))
 		from->flags &= (uint8_t)~MOS_HALF_FIN;
 	return MOS_TRACK_DATA;

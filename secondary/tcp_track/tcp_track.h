@@ -214,6 +214,12 @@ unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq, bool ends);
  */
 bool mos_tcp_brings_data(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
 
+/*
+ * Asked between the two updates, of a segment that brings data: does its payload reach over rcv_nxt
+ * of the half `side`, so that it moves over it and over seg->follows? Else that is not looked at.
+ */
+bool mos_tcp_in_order(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
+
 /* Packets of the flow may have passed unseen, since nobody held the shard. */
 void mos_tcp_missed(struct mos_flow *f);
 

@@ -106,6 +106,34 @@ START_TEST(resent_beginning_and_new_end_fill_a_hole)
 }
 END_TEST
 
+static bool in_order(uint32_t seq, uint32_t len)
+{
+	struct mos_tcp_seg seg = {
+		.seq = ISS + seq,
+		.ack = 78,
+		.payload_len = len,
+		.flags = MOS_TCP_ACK,
+	};
+
+	return mos_tcp_in_order(&f, MOS_SVR, &seg);
+}
+
+START_TEST(what_follows_counts_for_a_segment_that_moves_rcv_nxt)
+{
+	open_with("A", 101, 100);
+	ck_assert(in_order(1, 1));
+	ck_assert(in_order(0, 2));
+	ck_assert(in_order(1, 100));
+	ck_assert(!in_order(2, 99));
+	ck_assert(!in_order(101, 100));
+	ck_assert(!in_order(0, 1));
+	ck_assert(!in_order(1, 0));
+	f.half[MOS_SVR].rcv_wnd = 0;
+	ck_assert(!in_order(1, 1)); /* a window probe */
+	ck_assert(in_order(1, 2));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tcp_follows");
@@ -119,6 +147,7 @@ int main(void)
 	tcase_add_test(tc, held_bytes_beyond_a_fin_prove_it_forged);
 	tcase_add_test(tc, segment_that_fills_no_hole_moves_nothing);
 	tcase_add_test(tc, resent_beginning_and_new_end_fill_a_hole);
+	tcase_add_test(tc, what_follows_counts_for_a_segment_that_moves_rcv_nxt);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
