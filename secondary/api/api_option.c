@@ -43,16 +43,6 @@ static int get_timestamp(struct mos_ctx *c, const struct asked *a, void *optval,
 
 /* ---- get: streams ---- */
 
-/* The highest offset that came, be it in order or not. */
-static uint64_t end_of_held(struct mos_ctx *c, const struct asked *a, uint64_t next)
-{
-	struct mos_stream_range piece = {.end = next};
-
-	while (mos_stream_held(&c->streams, a->flow, a->side, piece.end, &piece))
-		;
-	return piece.end;
-}
-
 static int get_info(struct mos_ctx *c, const struct asked *a, void *optval, socklen_t *optlen)
 {
 	struct mos_flow *f = mos_flow_at(&c->flows, a->flow);
@@ -68,7 +58,7 @@ static int get_info(struct mos_ctx *c, const struct asked *a, void *optval, sock
 		return EINVAL;
 	if (s->readers == 0 && (h->flags & MOS_HALF_RCVD)) /* nobody has moved it */
 		mos_stream_advance(&c->streams, a->flow, a->side, &unseen);
-	end = end_of_held(c, a, s->next);
+	end = mos_stream_end(&c->streams, a->flow, a->side);
 	if (end == 0)
 		return ENODATA;
 	init = h->irs + 1;
