@@ -129,6 +129,12 @@ static void wait_until_destroyed(const struct mos_ctx *c)
 
 /* ---- preparing ---- */
 
+/* What is left unread for it is nobody's. Between rounds: the flow is not in hand. */
+static void socket_closed(void *c, uint32_t flow, unsigned k)
+{
+	mos_flow_not_read_by(c, flow, MOS_BOTH_SIDES, k);
+}
+
 int mos_context_prepare(struct mos_ctx *c)
 {
 	const struct mos_settings *s = &c->root->settings;
@@ -154,6 +160,8 @@ int mos_context_prepare(struct mos_ctx *c)
 	err = mos_sockets_init(&c->sockets, s->max_flows);
 	if (err != 0)
 		goto no_sockets;
+	c->sockets.left = socket_closed;
+	c->sockets.left_arg = c;
 	c->scratch = malloc(MOS_SCRATCH_OFF + MOS_SCRATCH_BYTES);
 	c->flow_flags = calloc(c->flows.capacity, 1);
 	c->stopped_flow = MOS_FLOW_NONE;

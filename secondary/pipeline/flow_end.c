@@ -42,7 +42,7 @@ static void drain_half(struct mos_ctx *c, uint32_t flow, int side)
 	if (!mos_flow_is_read(c, flow, side))
 		return;
 	mos_flow_pass_hole(c, flow, side, MOS_CLI, true, &news);
-	if (news)
+	if (news && !(mos_flow_at(&c->flows, flow)->stream[side].flags & MOS_STREAM_OFF))
 		mos_event_flow(c, flow, side, !side, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA);
 }
 

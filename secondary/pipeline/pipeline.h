@@ -38,7 +38,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
  */
 bool mos_flow_read_by(struct mos_ctx *c, uint32_t flow, int side, unsigned k);
 
-/* It does not read these sides any more (bit per side): MOS_STOP_MON. */
+/* It does not read these sides any more (bit per side): MOS_STOP_MON, or it was closed. */
 void mos_flow_not_read_by(struct mos_ctx *c, uint32_t flow, uint8_t sides, unsigned k);
 
 /*

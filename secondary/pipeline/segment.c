@@ -118,7 +118,6 @@ static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 	bool resent = mos_tcp_resent(f, !w->from, &w->seg);
 	uint32_t irs = f->half[!w->from].irs;
 	bool opened = f->half[!w->from].flags & MOS_HALF_RCVD;
-	struct mos_stream_range gap;
 	unsigned track;
 
 	if (w->seg.payload_len > 0)
@@ -132,7 +131,7 @@ static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 	if (resent)
 		track &= ~(unsigned)MOS_TRACK_REXMIT; /* once per packet */
 	if (mos_unlikely(opened && irs != f->half[!w->from].irs))
-		mos_stream_advance(&c->streams, w->flow, !w->from, &gap); /* a forged one */
+		mos_stream_rebase(&c->streams, w->flow, !w->from); /* a forged one */
 	if (w->bytes.len > 0)
 		track |= mos_segment_arrive(c, w);
 	mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, event_bits(track));

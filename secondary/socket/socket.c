@@ -372,11 +372,15 @@ static bool sweep_socket(struct mos_sockets *s, struct mos_mon_sock *m)
 	uint32_t flows = m->flows != NULL ? s->max_flows : 0;
 
 	for (unsigned i = 0; i < SWEEP_FLOWS && m->swept < flows; i++) {
+		uint32_t flow = m->swept++;
 		struct mos_cb_set *set =
-			atomic_load_explicit(&m->flows[m->swept++].set, memory_order_acquire);
+			atomic_load_explicit(&m->flows[flow].set, memory_order_acquire);
 
-		if (set != NULL)
-			mos_cb_set_unref(set);
+		if (set == NULL)
+			continue;
+		mos_cb_set_unref(set);
+		if (s->left != NULL)
+			s->left(s->left_arg, flow, (unsigned)m->passive);
 	}
 	if (m->swept < flows)
 		return false;

@@ -83,6 +83,9 @@ struct mos_sockets {
 	_Atomic uint64_t raw_path; /* bit per id */
 	_Atomic bool sweep;        /* a socket is closing, a filter replaced */
 	uint32_t sweeps_missed;    /* stack thread: in a row, since another thread had the lock */
+	/* Called by the sweep, NULL = nobody cares: the flow was on the closed socket number k. */
+	void (*left)(void *arg, uint32_t flow, unsigned k);
+	void *left_arg;
 };
 
 static_assert(MOS_MON_ID_MAX <= 64, "sets of ids are words, with a bit per id");

@@ -109,7 +109,7 @@ uint64_t mos_stream_advance_slow(struct mos_streams *s, uint32_t flow, int side,
 	to = find_target(&r);
 	from = r.st->next;
 	if (!mos_stream_kept(r.st)) {
-		r.st->next = to;
+		pass(&r, to);
 		return 0;
 	}
 	gap->from = mos_stream_first_missing(&r, from, to);
@@ -117,6 +117,15 @@ uint64_t mos_stream_advance_slow(struct mos_streams *s, uint32_t flow, int side,
 	held = pass(&r, to);
 	mos_counter_add(s->counters, MOS_CTR_W_GAP_BYTES, to - from - held);
 	return held;
+}
+
+void mos_stream_rebase(struct mos_streams *s, uint32_t flow, int side)
+{
+	struct mos_stream_range gap;
+	struct mos_flow *f = mos_flow_at(s->flows, flow);
+
+	mos_stream_advance(s, flow, side, &gap);
+	f->stream[side].acked = f->half[side].rcv_nxt;
 }
 
 /* Can the part that is new stay in the packet? All of it is in order, to the end, and not held. */
@@ -143,7 +152,7 @@ uint64_t mos_stream_arrive_slow(struct mos_streams *s, uint32_t flow, int side,
 	to = find_target(&r);
 	if (!mos_stream_kept(r.st)) {
 		if (last)
-			r.st->next = to;
+			pass(&r, to);
 		return 0;
 	}
 	if ((r.st->flags & MOS_STREAM_LAST) && r.st->chunks != 0 && piece->from < r.st->next)

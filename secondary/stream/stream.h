@@ -166,6 +166,9 @@ static inline void mos_stream_acked(struct mos_flow *f, int side, uint32_t ack)
 		st->acked = ack;
 }
 
+/* A guess of irs was corrected: nothing of the stream is right, nor what it has acknowledged. */
+void mos_stream_rebase(struct mos_streams *s, uint32_t flow, int side);
+
 /*
  * next := rcv_nxt, for a half that has none of its data in hand: its own ACK may have moved it.
  * Also keeps the offsets right where nobody reads. gap: bytes it passed that are not held: the
@@ -272,7 +275,7 @@ static inline void mos_stream_settle(struct mos_streams *s, uint32_t flow, int s
 
 /*
  * Between rounds: streams that were read elsewhere than in work on their own packet (in a timer)
- * give back what all have read. One that found the list full does so at its next settle.
+ * give back what all have read. When the list is full, reading does so.
  */
 void mos_streams_settle_read(struct mos_streams *s);
 
@@ -281,8 +284,9 @@ void mos_stream_detach_tail(struct mos_streams *s);
 
 /*
  * ---- reading: k is a passive number, its bit in readers is set by the first read ----
- * Nothing is given back while a callback runs, so what readv filled in stays good. in_hand: the
- * flow is the one whose packet is worked on, so a settle follows; else it is noted for later.
+ * No chunk is taken while a callback runs, so what readv filled in stays good, even if it was given
+ * back. in_hand: the flow is the one whose packet is worked on, so a settle follows; else it is noted
+ * for later.
  */
 
 /*

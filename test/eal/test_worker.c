@@ -16,6 +16,7 @@ int main(void)
 	suite_add_tcase(s, streams_case());
 	suite_add_tcase(s, torn_case());
 	suite_add_tcase(s, unheard_case());
+	suite_add_tcase(s, held_case());
 	suite_add_tcase(s, flows_case());
 	suite_add_tcase(s, packet_case());
 	suite_add_tcase(s, api_case());

@@ -41,6 +41,7 @@ TCase *new_data_case(void);
 TCase *streams_case(void);
 TCase *torn_case(void);
 TCase *unheard_case(void);
+TCase *held_case(void);
 TCase *flows_case(void);
 TCase *packet_case(void);
 TCase *api_case(void);
