@@ -106,7 +106,11 @@ ssize_t mtcp_peekv(mctx_t mctx, int sock, int side, struct iovec *iov, int iovcn
 
 /* Why a MOS_ON_ERROR is raised. */
 enum mos_gap_cause {
-	/* The receiver has acknowledged bytes that never came by here. Reading goes on behind. */
+	/*
+	 * Bytes that never came by here are waited for no longer: the receiver has acknowledged
+	 * them; or it is not heard, and about 900 kB came behind them, or the flow ends. Reading
+	 * goes on behind. Of several such ranges at once this is the first; reading tells of each.
+	 */
 	MOS_GAP_MISSED = 1,
 	/*
 	 * Bytes this socket has not read would be pushed out by the packet at hand: read them now,
@@ -125,7 +129,12 @@ enum mos_gap_cause {
 	 * first and the last byte of the range differ. Afterwards the overlap policy decides.
 	 */
 	MOS_GAP_CONFLICT,
-	/* A worker died while it worked on this flow: what the flow's buffers held is lost. */
+	/*
+	 * A worker died while it worked on this flow: what the flow's buffers held is lost. Not
+	 * told, of any flow, is what was read but not used yet: who keeps a record of what it has
+	 * used compares that with tcpbi_last_byte_read (MOS_INFO_CLIBUF, _SVRBUF) when CONN_START
+	 * is raised again.
+	 */
 	MOS_GAP_RESTART,
 };
 
