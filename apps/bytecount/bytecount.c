@@ -8,9 +8,7 @@
  *   writer         prints (lines.h)
  *   main thread    makes the contexts, waits for their end, and prints what is open and the totals
  */
-#include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 
 #include "mos_api.h"
 #include "mos_ext.h"
+#include "apps/common/contexts.h"
 #include "apps/common/lines.h"
 #include "apps/bytecount/watch.h"
 
@@ -32,93 +31,9 @@ static struct {
 	int core_count;         /* 0 = as configured */
 } opt;
 
-static _Atomic(mctx_t) context[WATCH_CORES_MAX]; /* whoever takes one destroys it */
-static int core_count;
-
-/* ---- Start and end: application threads ---- */
-
-/* Also the signal handler's. */
-static void stop(void)
+static bool start(mctx_t mctx)
 {
-	for (int i = 0; i < core_count; i++) {
-		mctx_t mctx = atomic_exchange(&context[i], NULL);
-
-		if (mctx != NULL)
-			mtcp_destroy_context(mctx);
-	}
-}
-
-static void on_signal(int signum)
-{
-	stop();
-}
-
-/* The writer's way to stop: by the thread that waits for the contexts. */
-static void ask_to_stop(void)
-{
-	kill(getpid(), SIGTERM);
-}
-
-static bool start_all(mctx_t mctx[static WATCH_CORES_MAX])
-{
-	for (int i = 0; i < core_count; i++) {
-		mctx[i] = mtcp_create_context(i);
-		if (mctx[i] == NULL)
-			return false; /* the library has printed why */
-		atomic_store(&context[i], mctx[i]);
-		if (!watch_start(mctx[i], opt.expression, opt.interval_s))
-			return false;
-	}
-	return true;
-}
-
-/*
- * The signals wait until there is something for their handler to stop, and are then handled by
- * this thread: those that are started meanwhile keep them blocked.
- */
-static void mask_signals(int how)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	pthread_sigmask(how, &signals, NULL);
-}
-
-/* Until all contexts have ended. */
-static bool run(void)
-{
-	mctx_t mctx[WATCH_CORES_MAX];
-	bool started = start_all(mctx);
-
-	mask_signals(SIG_UNBLOCK);
-	for (int i = 0; started && i < core_count; i++)
-		mtcp_app_join(mctx[i]);
-	return started;
-}
-
-static bool configure(void)
-{
-	struct mtcp_conf conf;
-
-	if (mtcp_getconf(&conf) < 0) {
-		fprintf(stderr, "bytecount: no configuration: %s\n", strerror(errno));
-		return false;
-	}
-	if (opt.core_count > 0)
-		conf.num_cores = opt.core_count;
-	if (conf.num_cores > WATCH_CORES_MAX) {
-		fprintf(stderr, "bytecount: %d cores: at most %d are supported\n", conf.num_cores,
-		        WATCH_CORES_MAX);
-		return false;
-	}
-	if (opt.core_count > 0 && mtcp_setconf(&conf) < 0) {
-		fprintf(stderr, "bytecount: -c %d: %s\n", opt.core_count, strerror(errno));
-		return false;
-	}
-	core_count = conf.num_cores;
-	return true;
+	return watch_start(mctx, opt.expression, opt.interval_s);
 }
 
 /* Returns whether all was counted and printed. */
@@ -180,7 +95,7 @@ static int parse_options(int argc, char **argv)
 		case 'e': opt.expression = optarg; break;
 		case 'o': opt.out_file = optarg; break;
 		case 'i': ok = parse_number('i', optarg, INTERVAL_MAX, &opt.interval_s); break;
-		case 'c': ok = parse_number('c', optarg, WATCH_CORES_MAX, &opt.core_count); break;
+		case 'c': ok = parse_number('c', optarg, CONTEXTS_MAX, &opt.core_count); break;
 		case 'h': usage(stdout); return EXIT_SUCCESS;
 		default: usage(stderr); return EXIT_FAILURE;
 		}
@@ -203,9 +118,9 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	mask_signals(SIG_BLOCK);
+	contexts_block_signals();
 	signal(SIGPIPE, SIG_IGN); /* lines that cannot be written end us in order */
-	error = lines_open(opt.out_file, ask_to_stop);
+	error = lines_open(opt.out_file, contexts_ask_to_stop);
 	if (error < 0) {
 		fprintf(stderr, "bytecount: %s: %s\n",
 		        opt.out_file != NULL ? opt.out_file : "stdout", strerror(-error));
@@ -213,10 +128,9 @@ int main(int argc, char **argv)
 	}
 	if (mtcp_init(opt.config_file) < 0)
 		return EXIT_FAILURE; /* the library has printed why */
-	mtcp_register_signal(SIGINT, on_signal);
-	mtcp_register_signal(SIGTERM, on_signal);
-	ok = configure() && run();
-	stop();
+	contexts_take_signals();
+	ok = contexts_configure("bytecount", 'c', opt.core_count) && contexts_run(start);
+	contexts_stop();
 	mtcp_destroy();
 	ok = finish() && ok && mos_last_error()[0] == '\0'; /* else the primary has ended */
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;

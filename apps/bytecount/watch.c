@@ -10,6 +10,7 @@
 
 #include "mos_ext.h"
 #include "apps/bytecount/report.h"
+#include "apps/common/contexts.h"
 #include "apps/common/lines.h"
 
 /* What is known of one connection; its uctx. */
@@ -29,7 +30,7 @@ static struct {
 	struct {
 		sum_t packets, ip_bytes, payload, unique, missed;
 	} volume[2];
-} cores[WATCH_CORES_MAX];
+} cores[CONTEXTS_MAX];
 
 static int interval_s;
 
@@ -50,7 +51,7 @@ static uint64_t sum_read(const sum_t *sum)
 static void read_totals(struct totals *t)
 {
 	*t = (struct totals){0};
-	for (int i = 0; i < WATCH_CORES_MAX; i++) {
+	for (int i = 0; i < CONTEXTS_MAX; i++) {
 		t->connections += sum_read(&cores[i].begun);
 		t->open += sum_read(&cores[i].begun) - sum_read(&cores[i].ended);
 		for (int direction = 0; direction < 2; direction++) {
@@ -237,7 +238,7 @@ uint64_t watch_finish(void)
 {
 	uint64_t now_ns = 0, not_counted = 0;
 
-	for (int i = 0; i < WATCH_CORES_MAX; i++) {
+	for (int i = 0; i < CONTEXTS_MAX; i++) {
 		struct flow *flow;
 
 		while ((flow = TAILQ_FIRST(&cores[i].open)) != NULL)

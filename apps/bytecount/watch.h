@@ -14,8 +14,6 @@
 
 #include "mos_api.h"
 
-#define WATCH_CORES_MAX 128
-
 /*
  * Have a context count the connections whose first SYN the expression accepts (NULL: all), and, if
  * it is the first context, print the totals every so many seconds (0: never). Application thread.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mos_ext.h"
+#include "apps/common/contexts.h"
 #include "apps/common/lines.h"
 #include "apps/httpwatch/transaction.h"
 
@@ -25,7 +26,7 @@ static char joined;
 /* Its stack thread's. */
 static struct {
 	_Alignas(64) size_t budget;
-} cores[WATCH_CORES_MAX];
+} cores[CONTEXTS_MAX];
 
 static atomic_ullong transactions, given_up;
 

@@ -16,8 +16,6 @@
 
 #include "mos_api.h"
 
-#define WATCH_CORES_MAX 128
-
 /*
  * Have a context print the transactions of the connections whose first SYN the expression accepts.
  * Application thread. False, with a line on stderr, when that fails.
