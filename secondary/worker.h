@@ -50,9 +50,9 @@ enum mos_flow_flag {
 struct mos_stream_told {
 	uint32_t flow; /* MOS_FLOW_NONE: none is being raised */
 	uint8_t side;
-	int cause;                     /* enum mos_gap_cause */
-	uint32_t pkt_off;              /* MOS_GAP_CONFLICT: bytes into the payload at hand */
-	struct mos_stream_range range; /* empty: no stream is kept of this side */
+	int cause;        /* enum mos_gap_cause */
+	uint32_t pkt_off; /* MOS_GAP_CONFLICT: bytes into the payload at hand */
+	struct mos_stream_range range;
 };
 
 struct mos_event_dispatch;

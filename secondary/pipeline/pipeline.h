@@ -59,7 +59,8 @@ static inline bool mos_flow_in_hand(const struct mos_ctx *c, uint32_t flow)
 /* ---- flows that come and go ---- */
 
 /*
- * End a flow: for each half, beginning with `first`, TCP_STATE_CHANGE and CONN_END at RCV, then at SND; then the record is free. `first` is the
+ * End a flow: NEW_DATA of what lies behind holes; for each half, beginning with `first`,
+ * TCP_STATE_CHANGE and CONN_END at RCV, then at SND; then the record is free. `first` is the
  * receiver of the packet that ended it; by the clock, the half that waited in TIME_WAIT, else the
  * client's (specification section 4.2). No packet is current meanwhile.
  */

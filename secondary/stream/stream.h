@@ -12,8 +12,8 @@
  * what some socket has not read; all else that is out of order or unread lies in chunks already.
  *
  * Who decides what is in order is secondary/tcp_track: `next` follows rcv_nxt and nothing else. It
- * passes bytes that came, or, by an ACK of the receiver, bytes that this monitor never saw: these
- * are a gap. A byte in [0, next) is held, or it is lost; reading tells which (-n, ENODATA), so no
+ * passes bytes that came, or, by an ACK of the receiver or when nobody waits for them any more,
+ * bytes that this monitor never saw: these are a gap. A byte in [0, next) is held, or it is lost; reading tells which (-n, ENODATA), so no
  * list of gaps is needed.
  *
  * Limits. Of what is in order and unread, a side keeps what lies in [next - limit, next). Out of

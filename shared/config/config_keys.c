@@ -48,7 +48,7 @@ const struct mos_config_key mos_config_keys[] = {
 	 OR(-1, "never"), .def = "30", .unit = "s",
 	 .meaning = "a flow without packets for so long is removed"},
 	{MOS_KEY("no_ring_buffers", no_ring_buffers), .kind = KEY_BOOL, .def = "0",
-	 .meaning = "1: data that is not read at once is not kept"},
+	 .meaning = "1: streams can be read only where the program sets a buffer size"},
 	{MOS_KEY("mos_log", mos_log), .kind = KEY_PATH, .def_text = "none",
 	 .meaning = "directory for log files (no effect yet)"},
 	{MOS_KEY("stat_print", stat_print), .kind = KEY_OTHER, .set = mos_config_set_stat_print,

@@ -62,7 +62,7 @@
 	X(W_TCP_BOGUS, "segments their receiver would refuse (RST, handshake ACK, old)")    \
 	X(W_REXMIT, "segments sent again: data, SYN or FIN")                                \
 	X(W_BEYOND_WINDOW, "segments beyond what their receiver can take")                  \
-	X(W_GAP_BYTES, "bytes that were acknowledged and never came by")                    \
+	X(W_GAP_BYTES, "bytes of streams that never came by")                               \
 	X(W_OVERRUN_BYTES, "unread bytes pushed out by newer ones")                         \
 	X(W_NO_ROOM_BYTES, "bytes given up, or not kept: chunk pool used up")               \
 	X(W_CONFLICTS, "segments with other bytes than those held")                         \
