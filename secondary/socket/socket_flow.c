@@ -2,6 +2,8 @@
 
 #include "shared/flow_table/flow.h"
 
+static_assert(MOS_PASSIVE_MAX == MOS_SOCKETS_MAX, "a record has a bit and a position for each");
+
 unsigned mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow, uint64_t ids)
 {
 	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
