@@ -46,7 +46,7 @@
 
 #define NAME_LEN   (2 * sizeof("255.255.255.255:65535"))
 #define LAZY_BYTES 700
-#define IOV_MAX_   4
+#define PIECES     4
 
 enum mode { PEEK, PEEKV, LAZY, END, MIXED, COUNT, MODES };
 
@@ -156,13 +156,13 @@ static void skip(struct flow *f, int side, uint64_t len)
 static ssize_t read_once(mctx_t mctx, int sock, struct flow *f, int side)
 {
 	static char buf[1 << 16];
-	struct iovec iov[IOV_MAX_] = {{.iov_base = buf}};
+	struct iovec iov[PIECES] = {{.iov_base = buf}};
 	int count = 1;
 	ssize_t n;
 
 	if (f->mode == PEEKV || f->mode == COUNT) {
-		n = mtcp_peekv(mctx, sock, side, iov, IOV_MAX_);
-		for (count = 0; count < IOV_MAX_ && n > 0 && iov[count].iov_len > 0;)
+		n = mtcp_peekv(mctx, sock, side, iov, PIECES);
+		for (count = 0; count < PIECES && n > 0 && iov[count].iov_len > 0;)
 			count++;
 	} else {
 		n = mtcp_peek(mctx, sock, side, buf, f->mode == LAZY ? LAZY_BYTES : sizeof(buf));
