@@ -212,21 +212,27 @@ static bool declines_data(const struct mos_work *w, const struct mos_flow *f)
 	       f->stream[w->from].chunks != 0;
 }
 
+/* An ACK of the half itself has moved what is in order. */
+static void go_on(struct mos_ctx *c, struct mos_work *w, int side)
+{
+	struct mos_stream_told what = {.side = (uint8_t)side, .cause = MOS_GAP_MISSED};
+
+	if (mos_stream_advance(&c->streams, w->flow, side, &what.range) > 0)
+		w->new_data |= (uint8_t)(1 << side);
+	if (mos_unlikely(!is_empty(&what.range)))
+		mos_flow_tell_error(c, w->flow, &what, side, UINT8_MAX);
+}
+
 void mos_segment_acked(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
 {
 	int side = w->from;
-	struct mos_stream_told what = {.side = (uint8_t)side, .cause = MOS_GAP_MISSED};
 
 	if (w->seg.flags & MOS_TCP_ACK)
 		mos_stream_acked(f, side, w->seg.ack);
 	if (mos_unlikely(declines_data(w, f)))
 		mos_stream_free(&c->streams, w->flow, side);
-	if (f->half[side].rcv_nxt == w->rcv_nxt[side])
-		return;
-	if (mos_stream_advance(&c->streams, w->flow, side, &what.range) > 0)
-		w->new_data |= (uint8_t)(1 << side);
-	if (mos_unlikely(!is_empty(&what.range)))
-		mos_flow_tell_error(c, w->flow, &what, side, UINT8_MAX);
+	if (mos_unlikely(f->half[side].rcv_nxt != w->rcv_nxt[side]))
+		go_on(c, w, side);
 }
 
 unsigned mos_segment_arrive(struct mos_ctx *c, struct mos_work *w)
@@ -234,7 +240,7 @@ unsigned mos_segment_arrive(struct mos_ctx *c, struct mos_work *w)
 	struct mos_stream_range all = {0, 0}, lost;
 	struct walk at = walk_payload(w);
 	struct mos_piece piece;
-	unsigned track;
+	unsigned track = 0;
 	bool news;
 	uint64_t in_order = 0;
 
@@ -246,7 +252,8 @@ unsigned mos_segment_arrive(struct mos_ctx *c, struct mos_work *w)
 	if (mos_unlikely(!is_empty(&all)))
 		tell(c, w, MOS_GAP_NO_ROOM, &all, UINT8_MAX);
 	news = in_order > 0;
-	track = mos_flow_pass_hole(c, w->flow, !w->from, w->from, false, &news);
+	if (mos_unlikely(mos_flow_at(&c->flows, w->flow)->stream[!w->from].ahead != 0))
+		track = mos_flow_pass_hole(c, w->flow, !w->from, w->from, false, &news);
 	if (news)
 		w->new_data |= (uint8_t)(1 << !w->from);
 	return track;
