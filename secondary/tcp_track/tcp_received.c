@@ -75,7 +75,8 @@ unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq, bool ends)
 	if (!(h->flags & MOS_HALF_RCVD) || mos_seq_leq(seq, h->rcv_nxt) ||
 	    !mos_seq_plausible(seq, h->rcv_nxt))
 		return 0;
-	if (!takes_data(f, side) && !(ends && f->state[side] == MOS_TCPS_CLOSED))
+	if (!takes_data(f, side) && !(ends && f->state[side] == MOS_TCPS_CLOSED &&
+	                              (from->flags & MOS_HALF_RCVD))) /* or it was refused */
 		return 0;
 	h->rcv_nxt = seq;
 	if (ends || !(from->flags & MOS_HALF_FIN) || seq != from->fin_seq)

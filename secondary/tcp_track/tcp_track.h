@@ -203,7 +203,7 @@ static inline bool mos_tcp_unheard(const struct mos_flow *f, int side)
 /*
  * Give up waiting for what the half `side` has not received below seq: rcv_nxt moves there, and over
  * a FIN that was remembered at that place. When the flow ends, also by a RST, no state changes any
- * more. Returns MOS_TRACK_* bits (STATE).
+ * more, and what came with a SYN that was refused is nobody's. Returns MOS_TRACK_* bits (STATE).
  */
 unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq, bool ends);
 

@@ -97,6 +97,30 @@ START_TEST(reset_does_not_take_what_lies_behind_holes)
 }
 END_TEST
 
+static unsigned new_data;
+
+static void count_new_data(int sock, int side, event_t event, int hook)
+{
+	new_data += event == MOS_ON_CONN_NEW_DATA;
+}
+
+/* Who refuses the connection has not taken what came with its SYN. */
+START_TEST(data_of_a_syn_that_is_refused_is_nobodys)
+{
+	new_data = 0;
+	hs_open(NULL);
+	hs_passive_all();
+	hs.act = count_new_data;
+	hs_send(&(struct hs_pkt){.flags = MOS_TCP_SYN, .seq = 1000, .payload = 100});
+	hs_round();
+	ck_assert_uint_eq(hs.c->flows.count, 1);
+	hs_send(&(struct hs_pkt){.from = MOS_SVR, .flags = MOS_TCP_RST | MOS_TCP_ACK, .ack = 1001});
+	hs_round();
+	ck_assert_uint_eq(hs.c->flows.count, 0);
+	ck_assert_uint_eq(new_data, 0);
+}
+END_TEST
+
 TCase *unheard_case(void)
 {
 	TCase *tc = tcase_create("unheard");
@@ -107,5 +131,6 @@ TCase *unheard_case(void)
 	tcase_add_test(tc, hole_in_a_little_data_is_filled_by_a_late_segment);
 	tcase_add_test(tc, what_lies_behind_holes_is_read_before_the_flow_ends);
 	tcase_add_test(tc, reset_does_not_take_what_lies_behind_holes);
+	tcase_add_test(tc, data_of_a_syn_that_is_refused_is_nobodys);
 	return tc;
 }
