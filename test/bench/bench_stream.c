@@ -117,11 +117,11 @@ struct row {
 enum { NO_READER, PEEK, PEEKV, TOUCH, NEVER, KEEP, LATE, ROWS };
 
 static struct row rows[ROWS] = {
-	[NO_READER] = {"no reader", MOS_ON_PKT_IN, MOS_HK_SND, count},
+	[NO_READER] = {"no reader", MOS_ON_PKT_IN, MOS_HK_SND, count, .reads = false},
 	[PEEK] = {"peek all", MOS_ON_CONN_NEW_DATA, MOS_NULL, peek, .reads = true},
 	[PEEKV] = {"peekv", MOS_ON_CONN_NEW_DATA, MOS_NULL, peekv, .reads = true},
 	[TOUCH] = {"peekv, touched", MOS_ON_CONN_NEW_DATA, MOS_NULL, peekv_touch, .reads = true},
-	[NEVER] = {"never read", MOS_ON_CONN_NEW_DATA, MOS_NULL, count},
+	[NEVER] = {"never read", MOS_ON_CONN_NEW_DATA, MOS_NULL, count, .reads = false},
 	[KEEP] = {"peek all, keep", MOS_ON_CONN_NEW_DATA, MOS_NULL, peek, .reads = true,
                   .keeps = true},
 	[LATE] = {"peek all, swapped", MOS_ON_CONN_NEW_DATA, MOS_NULL, peek, .reads = true,

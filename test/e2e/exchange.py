@@ -73,13 +73,15 @@ def is_whole_request(text):
 
 class Exchange:
     """Carries out the plans of ports. carried: what went {"SVR": to the server, "CLI": back} by
-    client port, once both ends have all of it."""
+    client port, once both ends have all of it. The answer on the first has `large` bytes, if not 0."""
 
-    def __init__(self, network, count, curl_count=0, pause=0.0):
+    def __init__(self, network, count, curl_count=0, pause=0.0, large=0):
         self.network = network
         ports = list(itertools.islice(_free_ports, count + curl_count))
         self.ports, self.curl_ports = ports[:count], ports[count:]
         self.plan = {port: Plan(number, pause) for number, port in enumerate(ports)}
+        if large:
+            self.plan[ports[0]].down = random.Random(SEED).randbytes(large)
         self.carried = {}
         self._server_got = {}
         self._senders = concurrent.futures.ThreadPoolExecutor(4 * PARALLEL)

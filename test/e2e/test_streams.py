@@ -13,6 +13,7 @@ from sink import NO_ROOM, OVERRUN
 FAMILIES = (4,)
 COUNT, CURL_COUNT = 900 * TIMES, 100
 LATE_COUNT = 200
+LARGE = 2 << 20
 PAUSE_S = 0.2  # between a server's pieces, at most
 
 
@@ -28,11 +29,11 @@ def test_1000_connections_are_read_as_they_were_sent(start_sinks, exchange, tmp_
 
 @pytest.mark.parametrize("cause, counter, keys", [
     (OVERRUN, "w_overrun_bytes", {"rmem_size": 8192}),
-    (NO_ROOM, "w_no_room_bytes", {"stream_memory": 1})], ids=["overrun", "no room"])
+    (NO_ROOM, "w_no_room_bytes", {"stream_memory": 1, "rmem_size": 4 * LARGE})], ids=["overrun", "no room"])
 def test_what_is_read_too_late_is_told_to_be_lost(start_sinks, exchange, tmp_path, cause, counter,
                                                   keys):
     system, sink = start_sinks("end", **keys)
-    carried = exchange(tmp_path, LATE_COUNT)
+    carried = exchange(tmp_path, LATE_COUNT, large=LARGE)  # more than the smallest pool holds
     carried.finish()
     counters = system.primary.wait_counters(lambda c: c["w_flows_ended"] == LATE_COUNT,
                                             "all connections are over")
