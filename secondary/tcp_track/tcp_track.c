@@ -160,6 +160,12 @@ bool mos_tcp_brings_data(const struct mos_flow *f, int side, const struct mos_tc
 
 void mos_tcp_missed(struct mos_flow *f)
 {
+	/* The SYN was in hand, between its two updates: its receiver gets it, now or when it is
+	 * sent again. */
+	if (f->state[MOS_CLI] == MOS_TCPS_SYN_SENT && f->state[MOS_SVR] == MOS_TCPS_LISTEN) {
+		mos_half_open_receive(&f->half[MOS_SVR], f->half[MOS_CLI].iss);
+		mos_tcp_enter(f, MOS_SVR, MOS_TCPS_SYN_RCVD);
+	}
 	f->half[MOS_CLI].flags &= (uint8_t)~MOS_HALF_WND;
 	f->half[MOS_SVR].flags &= (uint8_t)~MOS_HALF_WND;
 }

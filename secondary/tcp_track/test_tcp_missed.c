@@ -52,6 +52,24 @@ START_TEST(ack_of_unseen_data_completes_a_handshake_once_its_sender_confirms_it)
 }
 END_TEST
 
+START_TEST(syn_whose_second_update_was_missed_opens_the_connection)
+{
+	static const struct mos_tcp_seg syn = {.seq = 1000, .flags = MOS_TCP_SYN, .wnd = WND};
+	static const struct mos_tcp_seg syn_ack = {
+		.seq = 5000, .ack = 1001, .flags = MOS_TCP_SYN | MOS_TCP_ACK, .wnd = WND};
+	struct mos_flow f = {.id = 1};
+
+	mos_tcp_open(&f);
+	mos_tcp_sent(&f, MOS_CLI, &syn);
+	mos_tcp_missed(&f);
+	ck_assert_uint_eq(f.state[MOS_SVR], SR);
+	mos_tcp_sent(&f, MOS_SVR, &syn_ack);
+	mos_tcp_received(&f, MOS_CLI, &syn_ack);
+	ck_assert_uint_eq(f.state[MOS_CLI], ES);
+	ck_assert_uint_eq(f.half[MOS_SVR].rcv_nxt, 1001);
+}
+END_TEST
+
 START_TEST(missed_syn_ack_is_inferred_from_the_clients_ack)
 {
 	static const struct row rows[] = {
@@ -526,6 +544,7 @@ static TCase *handshakes(void)
 
 	tcase_add_test(tc, missed_handshake_ack_is_made_up_by_any_later_one);
 	tcase_add_test(tc, ack_of_unseen_data_completes_a_handshake_once_its_sender_confirms_it);
+	tcase_add_test(tc, syn_whose_second_update_was_missed_opens_the_connection);
 	tcase_add_test(tc, missed_syn_ack_is_inferred_from_the_clients_ack);
 	tcase_add_test(tc, server_is_believed_about_a_missed_syn_ack_only_when_the_client_agrees);
 	tcase_add_test(tc, forged_ack_in_a_handshake_gives_way_to_the_syn_ack);

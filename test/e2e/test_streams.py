@@ -54,4 +54,4 @@ def test_1000_connections_are_whole_although_a_worker_is_killed_each_second(
         lambda c: c["w_flows_ended"] >= COUNT + CURL_COUNT - len(suspects(system)),
         "all connections are over")
     assert_only_suspects_suffer(system, sink, kills)
-    sink.assert_whole(carried)
+    sink.assert_whole(carried, suspects(system))

@@ -74,7 +74,7 @@ def test_faults_and_deaths_together_do_no_more_harm(
         lambda c: c["w_flows_ended"] >= DEATHS_COUNT - len(suspects(system)),
         "all connections are over")
     assert_only_suspects_suffer(system, sink, kills)
-    sink.assert_whole(carried)
+    sink.assert_whole(carried, suspects(system))
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
