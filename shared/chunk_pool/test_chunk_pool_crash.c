@@ -4,10 +4,7 @@
  * that work at full speed are killed at random moments.
  */
 #include "shared/chunk_pool/test_pool.h"
-
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
+#include "shared/test_stepped.h"
 
 enum { COUNT = 64 };
 
@@ -59,8 +56,7 @@ static pid_t start_stepped(void *mem, size_t len)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-			_exit(77);
+		stepped_begin();
 		join_or_die(&pool, mem, len, &streams);
 		raise(SIGSTOP);
 		steps_of_life(&pool, mem, len);
@@ -71,7 +67,7 @@ static pid_t start_stepped(void *mem, size_t len)
 }
 
 /* Recover a copy of what the child has done so far. Returns which of 3, 7 and 9 are there. */
-static unsigned autopsy(const void *mem, void *copy, size_t len)
+static unsigned autopsy(const struct stepped_body *b)
 {
 	static const struct {
 		uint32_t n;
@@ -79,8 +75,8 @@ static unsigned autopsy(const void *mem, void *copy, size_t len)
 	} known[] = {{1, 3}, {1, 7}, {4, 9}};
 	unsigned alive = 0;
 
-	memcpy(copy, mem, len);
-	join_or_die(&pool, copy, len, &streams);
+	memcpy(b->copy, b->mem, b->len);
+	join_or_die(&pool, b->copy, b->len, &streams);
 	check_sound(&pool, &streams);
 	for (unsigned i = 0; i < 3; i++) {
 		uint32_t c = lookup_n(&pool, known[i].n, known[i].page);
@@ -99,42 +95,20 @@ START_TEST(death_between_any_two_instructions_is_recovered)
 {
 	size_t len = mos_chunk_pool_footprint(COUNT);
 	struct twice mem = map_twice(len);
-	void *copy = aligned_alloc(MOS_CACHE_LINE, len);
+	struct stepped_body body = {
+		.mem = mem.b,
+		.copy = aligned_alloc(MOS_CACHE_LINE, len),
+		.len = len,
+	};
 	static const unsigned order[] = {1, 3, 2, 6}; /* 3; 3 7; 7; 7 9 */
-	unsigned stage = 0;
-	uint32_t steps = 0;
-	int status;
-	pid_t pid;
 
 	ck_assert_int_eq(mos_chunk_pool_new(mem.a, COUNT), 0);
 	join_or_die(&pool, mem.a, len, &streams);
 	get_marked(&pool, 1, 3);
 	mos_chunk_pool_leave(&pool);
 
-	pid = start_stepped(mem.a, len);
-	ck_assert_int_gt(pid, 0);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-		printf("no ptrace here: not stepped\n");
-		return;
-	}
-	for (;; steps++) {
-		unsigned alive;
-
-		must(WIFSTOPPED(status));
-		if (steps > 0 && WSTOPSIG(status) == SIGSTOP)
-			break;
-		alive = autopsy(mem.b, copy, len);
-		while (order[stage] != alive)
-			must(++stage < 4);
-		must(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0);
-		must(waitpid(pid, &status, 0) == pid);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	ck_assert_uint_eq(stage, 3);
-	printf("%u instructions stepped\n", steps);
-	free(copy);
+	stepped_through(start_stepped(mem.a, len), autopsy, &body, order, 4);
+	free(body.copy);
 	unmap_twice(&mem);
 }
 END_TEST

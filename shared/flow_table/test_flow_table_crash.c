@@ -6,10 +6,7 @@
  * And children that work at full speed are killed at random moments: anything may be going on.
  */
 #include "shared/flow_table/test_table.h"
-
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
+#include "shared/test_stepped.h"
 
 enum { CAPACITY = 40 };
 
@@ -36,8 +33,7 @@ static pid_t start_stepped(void *mem, size_t len)
 	if (pid == 0) {
 		struct mos_flow_table t;
 
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-			_exit(77);
+		stepped_begin();
 		if (mos_flow_table_join(&t, mem, len, NULL) != 0)
 			_exit(1);
 		raise(SIGSTOP);
@@ -49,12 +45,12 @@ static pid_t start_stepped(void *mem, size_t len)
 }
 
 /* Recover a copy of what the child has done so far. Returns which of 9, 10 and 11 are there. */
-static unsigned autopsy(const void *mem, void *copy, size_t len)
+static unsigned autopsy(const struct stepped_body *b)
 {
 	unsigned alive = 0;
 
-	memcpy(copy, mem, len);
-	join_or_die(&table, copy, len, NULL);
+	memcpy(b->copy, b->mem, b->len);
+	join_or_die(&table, b->copy, b->len, NULL);
 	check_sound(&table);
 	for (uint32_t n = 0; n < 12; n++) {
 		uint32_t slot = lookup_n(&table, n);
@@ -81,12 +77,12 @@ START_TEST(death_between_any_two_instructions_is_recovered)
 {
 	size_t len = mos_flow_table_footprint(CAPACITY);
 	struct twice mem = map_twice(len);
-	void *copy = aligned_alloc(MOS_CACHE_LINE, mos_align(len, MOS_CACHE_LINE));
+	struct stepped_body body = {
+		.mem = mem.b,
+		.copy = aligned_alloc(MOS_CACHE_LINE, mos_align(len, MOS_CACHE_LINE)),
+		.len = len,
+	};
 	static const unsigned order[] = {1, 3, 2, 6}; /* 9; 9 10; 10; 10 11 */
-	unsigned stage = 0;
-	uint32_t steps = 0;
-	int status;
-	pid_t pid;
 
 	ck_assert_int_eq(mos_flow_table_new(mem.a, CAPACITY), 0);
 	join_or_die(&table, mem.a, len, NULL);
@@ -98,30 +94,8 @@ START_TEST(death_between_any_two_instructions_is_recovered)
 	}
 	mos_flow_table_leave(&table);
 
-	pid = start_stepped(mem.a, len);
-	ck_assert_int_gt(pid, 0);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-		printf("no ptrace here: not stepped\n");
-		return;
-	}
-	for (;; steps++) {
-		unsigned alive;
-
-		must(WIFSTOPPED(status));
-		if (steps > 0 && WSTOPSIG(status) == SIGSTOP)
-			break;
-		alive = autopsy(mem.b, copy, len);
-		while (order[stage] != alive)
-			must(++stage < 4);
-		must(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0);
-		must(waitpid(pid, &status, 0) == pid);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	ck_assert_uint_eq(stage, 3);
-	printf("%u instructions stepped\n", steps);
-	free(copy);
+	stepped_through(start_stepped(mem.a, len), autopsy, &body, order, 4);
+	free(body.copy);
 	unmap_twice(&mem);
 }
 END_TEST
