@@ -19,6 +19,7 @@
 #include "mos_ext.h"
 #include "apps/common/contexts.h"
 #include "apps/common/lines.h"
+#include "apps/common/number.h"
 #include "apps/bytecount/watch.h"
 
 #define INTERVAL_MAX 86400 /* s */
@@ -68,21 +69,6 @@ static void usage(FILE *f)
 	        "its end also those that are open, and the totals.\n");
 }
 
-/* Store a whole number from 1 to max; else complain. */
-static bool parse_number(char option, const char *text, int max, int *number)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end != '\0' || n < 1 || n > max) {
-		fprintf(stderr, "bytecount: -%c %s: expected a number from 1 to %d\n", option, text,
-		        max);
-		return false;
-	}
-	*number = (int)n;
-	return true;
-}
-
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv)
 {
@@ -94,8 +80,14 @@ static int parse_options(int argc, char **argv)
 		case 'f': opt.config_file = optarg; break;
 		case 'e': opt.expression = optarg; break;
 		case 'o': opt.out_file = optarg; break;
-		case 'i': ok = parse_number('i', optarg, INTERVAL_MAX, &opt.interval_s); break;
-		case 'c': ok = parse_number('c', optarg, CONTEXTS_MAX, &opt.core_count); break;
+		case 'i':
+			ok = number_option("bytecount", 'i', optarg, 1, INTERVAL_MAX,
+			                   &opt.interval_s);
+			break;
+		case 'c':
+			ok = number_option("bytecount", 'c', optarg, 1, CONTEXTS_MAX,
+			                   &opt.core_count);
+			break;
 		case 'h': usage(stdout); return EXIT_SUCCESS;
 		default: usage(stderr); return EXIT_FAILURE;
 		}

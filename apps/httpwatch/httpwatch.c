@@ -21,6 +21,7 @@
 #include "mos_ext.h"
 #include "apps/common/contexts.h"
 #include "apps/common/lines.h"
+#include "apps/common/number.h"
 #include "apps/httpwatch/watch.h"
 
 static struct {
@@ -71,8 +72,6 @@ static void usage(FILE *f)
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv)
 {
-	char *end;
-	long n;
 	int c;
 
 	while ((c = getopt(argc, argv, "f:e:o:n:h")) != -1) {
@@ -81,14 +80,9 @@ static int parse_options(int argc, char **argv)
 		case 'e': opt.expression = optarg; break;
 		case 'o': opt.out_file = optarg; break;
 		case 'n':
-			n = strtol(optarg, &end, 10);
-			if (end == optarg || *end != '\0' || n < 1 || n > CONTEXTS_MAX) {
-				fprintf(stderr,
-				        "httpwatch: -n %s: expected a number from 1 to %d\n",
-				        optarg, CONTEXTS_MAX);
+			if (!number_option("httpwatch", 'n', optarg, 1, CONTEXTS_MAX,
+			                   &opt.core_count))
 				return EXIT_FAILURE;
-			}
-			opt.core_count = (int)n;
 			break;
 		case 'h': usage(stdout); return EXIT_SUCCESS;
 		default: usage(stderr); return EXIT_FAILURE;

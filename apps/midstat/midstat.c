@@ -18,6 +18,7 @@
 
 #include "mos_api.h"
 #include "mos_ext.h"
+#include "apps/common/number.h"
 #include "apps/midstat/conn_table.h"
 #include "apps/midstat/conn_text.h"
 #include "apps/midstat/page.h"
@@ -308,21 +309,6 @@ static void usage(FILE *f)
 	        "              time pid event client server client-state server-state [adopted]\n");
 }
 
-/* Store a whole number from 1 to max; else complain. */
-static bool parse_number(char option, const char *text, int max, int *number)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end != '\0' || n < 1 || n > max) {
-		fprintf(stderr, "midstat: -%c %s: expected a number from 1 to %d\n", option, text,
-		        max);
-		return false;
-	}
-	*number = (int)n;
-	return true;
-}
-
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv)
 {
@@ -333,9 +319,17 @@ static int parse_options(int argc, char **argv)
 		switch (c) {
 		case 'f': opt.config_file = optarg; break;
 		case 'l': opt.log_file = optarg; break;
-		case 'c': ok = parse_number('c', optarg, PAGE_PARTS_MAX, &opt.core_count); break;
-		case 'i': ok = parse_number('i', optarg, INTERVAL_MAX, &opt.interval_s); break;
-		case 'n': ok = parse_number('n', optarg, ROWS_MAX, &opt.rows_max); break;
+		case 'c':
+			ok = number_option("midstat", 'c', optarg, 1, PAGE_PARTS_MAX,
+			                   &opt.core_count);
+			break;
+		case 'i':
+			ok = number_option("midstat", 'i', optarg, 1, INTERVAL_MAX,
+			                   &opt.interval_s);
+			break;
+		case 'n':
+			ok = number_option("midstat", 'n', optarg, 1, ROWS_MAX, &opt.rows_max);
+			break;
 		case 'h': usage(stdout); return EXIT_SUCCESS;
 		default: usage(stderr); return EXIT_FAILURE;
 		}

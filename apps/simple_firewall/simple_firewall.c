@@ -40,6 +40,7 @@
 
 #include "mos_api.h"
 #include "mos_ext.h"
+#include "apps/common/number.h"
 #include "apps/simple_firewall/report.h"
 #include "apps/simple_firewall/rule_table.h"
 #include "apps/simple_firewall/watch.h"
@@ -286,20 +287,6 @@ static void usage(FILE *f)
 	        "about new connections: those that exist go on. Counted are the SYNs.\n");
 }
 
-/* Store a whole number from min to max; else complain. */
-static bool parse_number(char option, const char *text, int min, int max, int *number)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end != '\0' || n < min || n > max) {
-		report_say("-%c %s: expected a number from %d to %d", option, text, min, max);
-		return false;
-	}
-	*number = (int)n;
-	return true;
-}
-
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv)
 {
@@ -311,9 +298,13 @@ static int parse_options(int argc, char **argv)
 		case 'f': opt.config_file = optarg; break;
 		case 'r': opt.rules_file = optarg; break;
 		case 'n':
-			ok = parse_number('n', optarg, 1, RULES_CORES_MAX, &opt.core_count);
+			ok = number_option("simple-firewall", 'n', optarg, 1, RULES_CORES_MAX,
+			                   &opt.core_count);
 			break;
-		case 'i': ok = parse_number('i', optarg, 0, DAY_S, &opt.interval_s); break;
+		case 'i':
+			ok = number_option("simple-firewall", 'i', optarg, 0, DAY_S,
+			                   &opt.interval_s);
+			break;
 		case 'F': opt.drop_fragments = true; break;
 		case 'c': opt.check_only = true; break;
 		case 'h': usage(stdout); return EXIT_SUCCESS;
