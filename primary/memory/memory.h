@@ -3,7 +3,7 @@
  * through the EAL after the first worker was let in.
  *
  *   memzone mos_root       struct mos_root
- *   memzone mos_shard_<i>  shard, rings, flow table, user areas (shared/root/shard.h)
+ *   memzone mos_shard_<i>  rings, flow table, user areas, chunk pool (shared/root/shard.h)
  *   mempool mos_pkt        every packet
  *   mbuf dynamic field     struct mos_pkt_meta
  *
