@@ -130,7 +130,9 @@ static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_REXMIT, 1);
 	if (resent)
 		track &= ~(unsigned)MOS_TRACK_REXMIT; /* once per packet */
-	if (mos_unlikely(opened && irs != f->half[!w->from].irs))
+	if (mos_unlikely(!opened && (f->half[!w->from].flags & MOS_HALF_RCVD)))
+		mos_stream_begin(f, !w->from);
+	else if (mos_unlikely(irs != f->half[!w->from].irs))
 		mos_stream_rebase(&c->streams, w->flow, !w->from); /* a forged one */
 	if (w->bytes.len > 0)
 		track |= mos_segment_arrive(c, w);

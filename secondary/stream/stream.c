@@ -21,7 +21,7 @@ uint64_t mos_stream_done(const struct mos_stream_ref *r)
 	if (!(r->st->flags & MOS_STREAM_KEEP))
 		return done;
 	acked = mos_stream_offset(r->f, r->side, r->st->acked);
-	/* Beyond next and a FIN: the half has not been heard yet, and `acked` is still 0. */
+	/* Beyond next and a FIN: the half was not heard for 2 GB, and its number means nothing. */
 	if (acked < 0 || (uint64_t)acked > r->st->next + 1)
 		return 0;
 	return mos_min_u64(done, (uint64_t)acked);

@@ -161,9 +161,15 @@ static inline void mos_stream_acked(struct mos_flow *f, int side, uint32_t ack)
 	struct mos_stream *st = &f->stream[side];
 	uint32_t rcv_nxt = f->half[side].rcv_nxt;
 
-	/* Whatever `acked` was (0 in a new record), the number nearest below rcv_nxt counts. */
+	/* The number nearest below rcv_nxt counts: an ACK may come late. */
 	if (mos_unlikely(st->flags & MOS_STREAM_KEEP) && rcv_nxt - ack < rcv_nxt - st->acked)
 		st->acked = ack;
+}
+
+/* irs is known from now on, and nothing behind it is acknowledged. */
+static inline void mos_stream_begin(struct mos_flow *f, int side)
+{
+	f->stream[side].acked = f->half[side].irs + 1;
 }
 
 /* A guess of irs was corrected: nothing of the stream is right, nor what it has acknowledged. */

@@ -52,8 +52,6 @@ void rig_check_base(struct rig *r, unsigned n, int side)
 		return;
 	model_clear(m);
 	m->base = base;
-	/* What was acknowledged is a number of the wrong stream; the model knows offsets only. */
-	rig_record(r, n)->stream[side].acked = base;
 	m->acked = 0;
 }
 
@@ -366,6 +364,7 @@ static uint64_t take_ack(struct rig *r, unsigned n, int side, const struct mos_t
 
 	if (!(h->flags & MOS_HALF_RCVD))
 		return 0;
+	rig_check_base(r, n, side);
 	if (seg->flags & MOS_TCP_ACK) {
 		uint64_t acked = rig_offset(r, n, side, seg->ack);
 
@@ -397,6 +396,14 @@ static void new_data(struct rig *r, unsigned n, int side, uint64_t count)
 		r->work(r, n, side, RIG_DATA);
 }
 
+/* A SYN tells that where the stream was thought to begin was a wrong guess. */
+static void rebase(struct rig *r, unsigned n, int side)
+{
+	follow_ack(r, n, side);
+	mos_stream_rebase(&r->streams, r->flow[n].slot, side);
+	r->flow[n].in[side].acked = rig_offset(r, n, side, rig_record(r, n)->half[side].rcv_nxt);
+}
+
 /* The receiver's update, and what its stream is asked before and told after it. */
 static uint64_t receive(struct rig *r, unsigned n, int side, struct mos_tcp_seg *seg,
                         const struct mos_piece *pieces, unsigned count, enum rig_death death)
@@ -404,10 +411,16 @@ static uint64_t receive(struct rig *r, unsigned n, int side, struct mos_tcp_seg 
 	struct mos_flow *f = rig_record(r, n);
 	bool takes = look_at_payload(r, n, side, seg, pieces, count);
 	uint64_t end = window_end(r, n, side);
+	bool opened = f->half[side].flags & MOS_HALF_RCVD;
+	uint32_t irs = f->half[side].irs;
 
 	mos_flow_write_begin(f);
 	mos_tcp_received(f, side, seg);
 	mos_flow_write_end(f);
+	if (!opened && (f->half[side].flags & MOS_HALF_RCVD))
+		mos_stream_begin(f, side);
+	else if (irs != f->half[side].irs)
+		rebase(r, n, side);
 	if (!takes || death == RIG_DIES_RECEIVED)
 		return 0;
 	return arrive(r, n, side, pieces, count, end);
