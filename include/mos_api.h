@@ -148,7 +148,22 @@ enum mos_socket_opts {
 	MOS_CLIBUF = 0x09,
 	MOS_SVRBUF = 0x0a,
 
-	MOS_SEQ_REMAP = 0x0b, /* set, seq_remap_info: ENOSYS */
+	/*
+	 * set, seq_remap_info: what one side sends is edited so that its length changes, and the
+	 * ends must stay in step: see mtcp_setlastpkt(). From now on sequence numbers of that side,
+	 * and acknowledgement numbers and SACK blocks of the other, are translated; it cannot be
+	 * taken back. MOS_ON_PKT_IN at MOS_HK_SND shows a packet as its sender sent it, at
+	 * MOS_HK_RCV as its receiver gets it. What the streams and MOS_INFO_... tell is what the
+	 * receiver has.
+	 *   seq_off 0  MOS_INSERT and MOS_CHOMP in the payload are accounted for by themselves.
+	 *              Passive socket: for flows to come; base_seq is not looked at
+	 *   else       the program itself takes away -seq_off bytes from sequence number base_seq
+	 *              on, or has sent (mtcp_sendpkt) seq_off bytes in front of it. Active only
+	 * EINVAL: side is neither CLI nor SVR, seq_off beyond +-65535, or a passive socket and
+	 * seq_off not 0. EALREADY: bytes at or behind base_seq have gone to the receiver. ENOBUFS:
+	 * no memory to note it (stream_memory); again, later.
+	 */
+	MOS_SEQ_REMAP = 0x0b,
 
 	/*
 	 * set, int: MOS_SIDE_CLI, _SVR or _BOTH. This socket gets no further event of that side,
@@ -302,9 +317,9 @@ struct tcp_ring_fragment {
 
 /* Value of MOS_SEQ_REMAP. */
 typedef struct seq_remap_info {
-	int64_t seq_off;
-	int side;
-	uint32_t base_seq;
+	int64_t seq_off;   /* bytes by which the stream becomes longer (< 0: shorter), or 0 */
+	int side;          /* who sends it: MOS_SIDE_CLI or MOS_SIDE_SVR */
+	uint32_t base_seq; /* where: sequence number as its sender counts */
 } seq_remap_info;
 
 /* ---- Life cycle ---- */
@@ -463,12 +478,12 @@ ssize_t mtcp_ppeek(mctx_t mctx, int sock, int side, char *buf, size_t count, uin
 /* ---- Packets: stack thread ---- */
 
 /*
- * Describe the packet being processed, whatever side says. The pointers in *p lead to a copy:
- * writing there does not change the packet, and it is gone when the callback ends or the next
- * call of this thread comes. *p is the caller's. What the packet does not have is 0 or NULL;
- * p->payload of a TCP packet is never NULL. Of an IPv6 packet p->iph is NULL and p->ip_len the
- * length with the IPv6 header, 65535 if it is longer; mtcp_getlastpkt_ext() (mos_ext.h) shows that
- * header. Section 8.1.
+ * Describe the packet being processed, whatever side says (for others: mos_ext.h,
+ * MOS_LAST_PACKETS). The pointers in *p lead to a copy: writing there does not change the packet,
+ * and it is gone when the callback ends or the next call of this thread comes. *p is the caller's.
+ * What the packet does not have is 0 or NULL; p->payload of a TCP packet is never NULL. Of an IPv6
+ * packet p->iph is NULL and p->ip_len the length with the IPv6 header, 65535 if it is longer;
+ * mtcp_getlastpkt_ext() (mos_ext.h) shows that header. Section 8.1.
  *
  * Returns 0, or -1.
  *   EACCES   bad context
@@ -481,47 +496,74 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
 
 /*
  * Change the packet being processed; sock and side are not looked at. option: the enum with
- * MOS_DROP above. Later steps see the packet as changed; in MOS_HK_SND this decides what the
- * receiver's side records. Section 8.2.
+ * MOS_DROP above; of several places the outermost counts. Later steps see the packet as changed;
+ * in MOS_HK_SND this decides what the receiver's side records, and, for a first SYN, by which
+ * addresses and ports the server's packets are recognised (NAT). Section 8.2.
  *
  *   MOS_DROP       the packet is not forwarded; data, datalen, places and flags are not looked
- *                  at. Its hooks still run, and the receiver's side counts it as received
+ *                  at. Its hooks still run, and the receiver's side counts it as received, unless
+ *                  MOS_DROP_HIDES (mos_ext.h) says otherwise
  *   MOS_OVERWRITE  datalen bytes at offset within the place become data
  *   MOS_CHOMP      datalen bytes at offset within the place go (data is not looked at)
  *   MOS_INSERT     datalen bytes of data go in before offset within the place
  *
- * CHOMP and INSERT mend the length fields; they do not translate the sequence numbers of later
- * packets. Checksums change only where the flags ask for it. MOS_ETH_HDR allows only
- * MOS_OVERWRITE.
+ * CHOMP and INSERT mend the lengths in the headers: IP total length, and IHL or data offset, so in
+ * headers datalen is a multiple of 4. MOS_ETH_HDR allows only MOS_OVERWRITE. Checksums change only
+ * where a flag asks for it, then for all edits since they were right last; both flags with the last
+ * edit will do. data is copied during the call.
+ *
+ * When the payload's length changes, the ends lose step unless MOS_SEQ_REMAP is set for the side
+ * that sends it. With it, such edits are made at MOS_HK_SND; they are noted, and made again by the
+ * library when the sender sends those bytes again, in whatever pieces. What has once gone to the
+ * receiver does not change any more (EALREADY). Bytes that overtake others are gone, too: who wants
+ * to edit those in front of them drops what comes out of order, until its sender sends it again.
  *
  * Returns 0, or -1; the packet is then as it was.
- *   EACCES    bad context, this action is not allowed at this place, or MOS_IP_HDR of a packet
- *             that is not IPv4
+ *   EACCES    bad context, this action is not allowed at this place, MOS_IP_HDR of a packet that is
+ *             not IPv4, or MOS_SEQ_REMAP and not at MOS_HK_SND
  *   EPERM     outside the stack thread
  *   ENODATA   no packet is at hand
  *   EAGAIN    not exactly one action; trying again does not help
- *   EINVAL    offset < 0, no place, a range beyond the place, or the packet does not have that part
+ *   EINVAL    offset < 0, no place, a range beyond the place, the packet does not have that part,
+ *             or a header whose length would be none
+ *   EALREADY  MOS_SEQ_REMAP: these bytes have gone to the receiver as they were decided then
  *   EFAULT    data is NULL where bytes are needed
- *   EMSGSIZE  the packet would exceed the MTU
- *   ENOBUFS   no buffer for the longer packet; again
+ *   EMSGSIZE  the packet would be longer than the MTU of its output port
+ *   ENOBUFS   no room in the packet's buffer; or none to note the edit (then drop the packet: its
+ *             sender sends it again)
  */
 int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, uint16_t datalen,
                     int option);
 
 /*
- * Build a TCP packet from pkt and send it. Read are pkt->iph and pkt->tcph with their options,
- * and pkt->payload with pkt->payloadlen; lengths and checksums are filled in. The packet leaves
- * by the port its addresses lead to in the flow of sock, and raises no events on it. Section 8.3.
+ * Build a TCP packet from pkt and send it. Read are pkt->iph and pkt->tcph with as many bytes of
+ * options as their lengths say, and pkt->payload with pkt->payloadlen; of the rest only what is
+ * named below. All of it is the caller's and copied during the call. What mtcp_getlastpkt() has
+ * filled in can be sent as it is: the packet goes out once more. Of IPv6: mtcp_sendpkt_ext().
+ * Section 8.3.
+ *
+ *   as given   TOS, id, fragment bits, TTL (0 becomes 64), addresses, IP options; ports, sequence
+ *              numbers, all flags, window, urgent pointer, TCP options
+ *   filled in  IP total length, both checksums
+ *   port       active socket: where the addresses lead in its flow, as either end is known there;
+ *              otherwise the pair of pkt->in_ifidx
+ *   link       active socket: the flow's link addresses, and its VLAN; otherwise pkt->ethh, with
+ *              the VLAN tags between it and pkt->iph; or else those of the packet at hand
+ *
+ * It goes out before the packet at hand and behind those that were processed before it, also if the
+ * program dies right after the call. It raises no events, and no flow knows of it. Callbacks and
+ * timers; any monitoring socket. At most 256 between two packets of the network.
  *
  * Returns 0 once the packet is queued to be sent, or -1 when nothing was sent.
  *   EACCES        bad context, or pkt is NULL
  *   EPERM         outside the stack thread
  *   EBADF         not a monitoring socket
- *   ENODATA       iph or tcph is NULL or does not hold a valid header
+ *   ENODATA       iph or tcph is NULL or does not hold a valid header: version not 4, IHL or data
+ *                 offset below 5, protocol not TCP; or payload is NULL and payloadlen is not 0
  *   EMSGSIZE      longer than the MTU of the port
- *   EHOSTUNREACH  no port leads there
+ *   EHOSTUNREACH  no port leads there, or no link address is known
  *   ENETDOWN      the link of that port is down; again, later
- *   ENOBUFS       no empty packet or no room in the queue; again
+ *   ENOBUFS       no empty packet or no room in the queue; again, from a timer
  */
 int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
 

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include <netinet/ip6.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "mos_api.h"
@@ -15,7 +16,7 @@ extern "C" {
 #endif
 
 /* Grows with each addition to this file. */
-#define MOS_EXT_VERSION 3
+#define MOS_EXT_VERSION 4
 
 /*
  * Say why the last mtcp_init() or mtcp_create_context() of this process failed: one line without
@@ -84,6 +85,51 @@ struct pkt_info_ext {
  */
 int mtcp_getlastpkt_ext(mctx_t mctx, int sock, int side, struct pkt_info *p,
                         struct pkt_info_ext *x);
+
+/*
+ * As mtcp_sendpkt(), for IPv6 too: with x->ip6h not NULL that header is read (40 bytes; traffic
+ * class, flow label, hop limit (0 becomes 64), addresses), and pkt->iph is not looked at. Extension
+ * headers are not sent. x->vlan counts where the flow does not say: 1..4095 sends one tag of that
+ * id, where no pkt->ethh does. The rest of *x is not looked at; x NULL is mtcp_sendpkt(). Stack
+ * thread.
+ * Returns 0, or -1 with the errno values of mtcp_sendpkt(); ENODATA also when the version of *ip6h
+ * is not 6.
+ */
+int mtcp_sendpkt_ext(mctx_t mctx, int sock, const struct pkt_info *pkt,
+                     const struct pkt_info_ext *x);
+
+/* ---- Which worker a flow reaches ---- */
+
+/*
+ * Compute which shard gets the packets between src and dst, two struct sockaddr_in or two
+ * sockaddr_in6 (address and port are looked at), in either direction. A program that translates
+ * addresses picks ports such that replies reach the worker that knows the flow: this one, if it is
+ * mtcp_own_shard(). Any thread.
+ * Returns the shard, [0, workers), or -1.
+ *   EACCES        bad context
+ *   EFAULT        src or dst is NULL
+ *   EAFNOSUPPORT  not both AF_INET or both AF_INET6
+ */
+int mtcp_flow_shard(mctx_t mctx, const struct sockaddr *src, const struct sockaddr *dst);
+
+/* The shard this context works on: [0, workers), or -1 with EACCES (bad context). Any thread. */
+int mtcp_own_shard(mctx_t mctx);
+
+/* ---- Memory that outlives the program: stack thread ---- */
+
+/*
+ * Find the memory that belongs to a flow: `flow_area` bytes (configuration, a multiple of 8), zero
+ * when the flow begins. The program's successor, after an upgrade or a crash, finds in it what
+ * was stored last, also while MOS_ON_CONN_START is raised again. It may be torn where the program
+ * died in the middle of a change: store what makes it valid last. Aligned to 8; one per flow, for
+ * all its sockets. Valid until the flow's last MOS_ON_CONN_END has returned.
+ * Returns it, *len (may be NULL) its bytes; or NULL.
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ *   EBADF   not an active socket
+ *   ENOSYS  flow_area is 0
+ */
+void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len);
 
 /* ---- Streams: stack thread ---- */
 
@@ -169,6 +215,23 @@ int mtcp_stream_gap(mctx_t mctx, int sock, int side, struct mos_stream_gap *gap)
 enum mos_ext_socket_opts {
 	MOS_CLIKEEP = 0x101,
 	MOS_SVRKEEP = 0x102,
+
+	/*
+	 * 1: a packet that is dropped (MOS_DROP) at MOS_HK_SND is not seen by its receiver's side:
+	 * no hook runs for it there, and the streams do not get its payload, as if the network had
+	 * lost it. Passive: for flows to come, 1 if one of the flow's sockets says so; active: for
+	 * all sockets of the flow, from the packet at hand on.
+	 */
+	MOS_DROP_HIDES = 0x103,
+
+	/*
+	 * 1: the last packet of each side is kept, as its sender sent it, for the price of a copy of
+	 * every packet. mtcp_getlastpkt() on this socket then shows, of side CLI or SVR, the last
+	 * packet which that side has sent: the one at hand or the one kept; also when no packet is
+	 * at hand. ENODATA: none yet, or none since the program took the flow over. Of side BOTH it
+	 * shows the one at hand, as ever. Passive: for flows to come; active: for this socket.
+	 */
+	MOS_LAST_PACKETS = 0x104,
 };
 
 #ifdef __cplusplus

@@ -39,6 +39,7 @@ struct mos_cur_pkt {
 	struct mos_pkt_meta *meta;
 	uint64_t raw; /* raw sockets whose filter accepted it: bit per id */
 	int from;     /* side that sent it, if it is of the flow that the ledger names */
+	bool edited;  /* by the application, since the pipeline looked at it last */
 };
 
 /* What this process keeps about a flow, in one byte. Bits of a side: shift by it. */

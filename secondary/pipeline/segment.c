@@ -25,7 +25,7 @@ static void read_key6(struct mos_work *w, const struct rte_ipv6_hdr *ip)
 }
 
 /* Read headers at the offsets that the primary checked. They lie at any address: packed structs. */
-static void read_segment(struct mos_work *w)
+void mos_segment_read(struct mos_work *w)
 {
 	const struct mos_pkt_meta *meta = w->meta;
 	const void *ip = rte_pktmbuf_mtod_offset(w->m, const void *, meta->l3_off);
@@ -55,6 +55,13 @@ static void read_segment(struct mos_work *w)
 		                   (uint32_t)(meta->payload_off - meta->l4_off) - 20);
 		w->seg.opts = &w->opts;
 	}
+}
+
+void mos_segment_read_ts(struct mos_work *w, const struct mos_flow *f)
+{
+	if (mos_tcp_uses_ts(f))
+		mos_tcp_read_ts(&w->seg, (const uint8_t *)(w->tcp + 1),
+		                (uint32_t)(w->meta->payload_off - w->meta->l4_off) - 20);
 }
 
 static bool checksum_ok(const struct mos_ctx *c, const struct mos_work *w)
@@ -188,7 +195,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	}
 	w.m = m;
 	w.meta = meta;
-	read_segment(&w);
+	mos_segment_read(&w);
 	if (mos_unlikely(!checksum_ok(c, &w))) {
 		mos_counter_add(ctr, MOS_CTR_W_TCP_CHECKSUM, 1);
 		return;
@@ -206,10 +213,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	mos_counter_add(ctr, MOS_CTR_W_TCP, 1);
 	c->cur.from = w.from;
 	memcpy(before, f->state, 2);
-	if (mos_tcp_uses_ts(f))
-		mos_tcp_read_ts(&w.seg, (const uint8_t *)(w.tcp + 1),
-		                (uint32_t)(meta->payload_off - meta->l4_off) - 20);
-
+	mos_segment_read_ts(&w, f);
 	w.rcv_nxt[MOS_CLI] = f->half[MOS_CLI].rcv_nxt;
 	w.rcv_nxt[MOS_SVR] = f->half[MOS_SVR].rcv_nxt;
 	w.bytes.len = 0;
@@ -217,6 +221,8 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_SND);
 	sender_side(c, &w, f);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
+	if (mos_unlikely(c->cur.edited))
+		mos_segment_edited(c, &w, f);
 	receiver_side(c, &w, f);
 	if (mos_flow_is_read(c, w.flow, MOS_CLI) || mos_flow_is_read(c, w.flow, MOS_SVR))
 		mos_segment_new_data(c, &w);

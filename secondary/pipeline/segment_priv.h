@@ -38,6 +38,17 @@ struct mos_work {
  */
 bool mos_segment_find(struct mos_ctx *c, struct mos_work *w);
 
+/* Read key and segment of w->m, by its meta data, into *w. */
+void mos_segment_read(struct mos_work *w);
+/* And the timestamps, if both ends of its flow use them. */
+void mos_segment_read_ts(struct mos_work *w, const struct mos_flow *f);
+
+/*
+ * Behind the SND hook, when a callback has changed the packet: its receiver gets it as it is now.
+ * A first SYN decides by which addresses the server's packets are recognised.
+ */
+void mos_segment_edited(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f);
+
 /*
  * The streams' part of the work, in this order; what is asked for in each case is in segment.c.
  *

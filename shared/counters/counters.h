@@ -66,6 +66,12 @@
 	X(W_OVERRUN_BYTES, "unread bytes pushed out by newer ones")                         \
 	X(W_NO_ROOM_BYTES, "bytes given up, or not kept: chunk pool used up")               \
 	X(W_CONFLICTS, "segments with other bytes than those held")                         \
+	X(W_EDITED, "packets the application has changed")                                  \
+	X(W_SENT, "packets the application sent")                                           \
+	X(W_SEND_NO_ROOM, "packets it could not send: no empty one, or no room")            \
+	X(W_REMAPPED, "packets whose sequence numbers were translated")                     \
+	X(W_REMAP_CUT, "edited payloads cut: sent again by their sender")                   \
+	X(W_REMAP_LOST, "dropped: translated flow, and its translation is not known")       \
 	X(W_IPV6_IGNORED, "TCP over IPv6 while ipv6 = 0: forwarded, raw sockets only")      \
 	X(W_PASSED_SUSPECT, "segments of flows on which workers died too often: no events") \
 	X(W_FLOWS_CREATED, "flows created")                                                 \

@@ -7,6 +7,7 @@
  *   line 2  what is looked at rarely
  *   line 3  the two streams: where they are, and what the first socket has read
  *   line 4, 5  what the other sockets have read
+ *   line 6  what the application has made of it: its second key, edits of its streams
  *
  * One writer: the worker that holds the shard. Other processes read under the sequence counter:
  * it is odd while the writer changes the record. A worker that dies inside leaves it odd, so a
@@ -100,7 +101,19 @@ enum {
 	MOS_FLOW_IN_USE = 1 << 0,
 	MOS_FLOW_SUSPECT = 1 << 1, /* a worker died while it worked on this flow */
 	MOS_FLOW_TORN = 1 << 2, /* and its streams are not to be trusted: the successor clears it */
+	MOS_FLOW_TWO_KEYS = 1 << 3, /* addresses or ports are translated: `out` is valid */
+	/*
+	 * Of MOS_CLI, shift by the side: the lengths of what it sends are edited, so that numbers
+	 * are translated (secondary/remap).
+	 */
+	MOS_FLOW_REMAP = 1 << 4,
 };
+
+/*
+ * A packet of such a flow that goes out as it came in does harm: addresses of the inside leak, or
+ * bytes land at the wrong place of a stream.
+ */
+#define MOS_FLOW_TRANSLATED (MOS_FLOW_TWO_KEYS | MOS_FLOW_REMAP | MOS_FLOW_REMAP << 1)
 
 /* mos_stream.flags */
 enum {
@@ -157,11 +170,16 @@ struct mos_flow {
 	struct mos_stream stream[2]; /* S what client and server have received */
 	/* lines 4 and 5: read positions of passive numbers 1..7; [0]: no chunk holds bytes below */
 	uint64_t pos[2][MOS_SOCKETS_MAX]; /* S */
+	/* line 6 */
+	struct mos_flow_key out; /* S with MOS_FLOW_TWO_KEYS: as the server sees the client send */
+	uint32_t out_hash;       /* S its hash */
+	uint32_t edits[2]; /* S by sender, mos_chunk_list: its edits; nothing to a successor */
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");
 static_assert(offsetof(struct mos_flow, stream) == 192, "line 3");
-static_assert(sizeof(struct mos_flow) == 384, "six lines");
+static_assert(offsetof(struct mos_flow, out) == 384, "line 6");
+static_assert(sizeof(struct mos_flow) == 448, "seven lines");
 
 /* Bracket every change of a record. The fences keep the counter outside the change. */
 static inline void mos_flow_write_begin(struct mos_flow *f)

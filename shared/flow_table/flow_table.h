@@ -12,7 +12,7 @@
  * One writer, the worker that holds the shard. The private handle (struct mos_flow_table, in that
  * worker's memory) holds the stack of free records and is rebuilt by each successor.
  *
- * Memory: the caller's, footprint() bytes, cache-line aligned: 384 bytes for each record and 24 to
+ * Memory: the caller's, footprint() bytes, cache-line aligned: 448 bytes for each record and 24 to
  * 40 for its share of the index. Position independent: no pointers.
  * Death of the writer at any instruction: the next join() trusts nothing but the records. IN_USE is
  * the last store of an insert and the first of a remove, so a record that was never finished is

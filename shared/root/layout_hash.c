@@ -61,6 +61,8 @@ uint64_t mos_layout_hash(void)
 		offsetof(struct mos_flow, wnd_max),
 		offsetof(struct mos_flow, stream),
 		offsetof(struct mos_flow, pos),
+		offsetof(struct mos_flow, out),
+		offsetof(struct mos_flow, edits),
 		sizeof(struct mos_stream),
 		offsetof(struct mos_stream, readers),
 		sizeof(struct mos_chunk),

@@ -20,7 +20,7 @@
 #include "shared/platform.h"
 
 #define MOS_ROOT_MAGIC     UINT64_C(0x6d6f732d726f6f74) /* "mos-root" */
-#define MOS_LAYOUT_VERSION 3
+#define MOS_LAYOUT_VERSION 4
 
 #define MOS_SHARD_MAX 32
 #define MOS_PORT_MAX  16
