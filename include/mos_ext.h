@@ -131,6 +131,24 @@ int mtcp_own_shard(mctx_t mctx);
  */
 void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len);
 
+/*
+ * Tell how many bytes mtcp_flow_area() will find, so that a program that needs them can say so
+ * before the first flow. Any thread.
+ * Returns them, 0 when there are none; or -1 with EACCES (bad context).
+ */
+ssize_t mtcp_flow_area_len(mctx_t mctx);
+
+/*
+ * Are there flows of the program's predecessor for which MOS_ON_CONN_START was not raised again
+ * yet? So it is in the first rounds of the stack thread, while new flows begin already: who gives
+ * out what a flow holds (ports, addresses, numbers) learns only afterwards what is taken. Stack
+ * thread.
+ * Returns 1 if there may be, 0 from then on when there are none, or -1.
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ */
+int mtcp_restoring(mctx_t mctx);
+
 /* ---- Streams: stack thread ---- */
 
 /*

@@ -391,6 +391,8 @@ SIGNATURE(mtcp_filter_error,   const char *, void);
 SIGNATURE(mtcp_timer_set,      mos_timer_t, mctx_t, int, const struct timeval *, callback_t);
 SIGNATURE(mtcp_timer_cancel,   int, mctx_t, mos_timer_t);
 SIGNATURE(mtcp_getlastpkt_ext, int, mctx_t, int, int, struct pkt_info *, struct pkt_info_ext *);
+SIGNATURE(mtcp_flow_area_len,  ssize_t, mctx_t);
+SIGNATURE(mtcp_restoring,      int, mctx_t);
 
 /* clang-format on */
 

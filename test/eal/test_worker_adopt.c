@@ -159,6 +159,38 @@ START_TEST(many_flows_are_told_over_several_rounds)
 }
 END_TEST
 
+static unsigned rounds_of_restoring;
+
+static void count_restoring(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
+{
+	struct timeval at_once = {0};
+
+	rounds_of_restoring += mtcp_restoring(mctx) == 1;
+	mtcp_settimer(mctx, id, &at_once, count_restoring);
+}
+
+/* 1000 flows at 256 a round; that none is left is known behind the timers of the fourth. */
+START_TEST(successor_knows_when_it_has_been_told_of_all_flows)
+{
+	struct timeval at_once = {0};
+
+	rounds_of_restoring = 0;
+	hs_open(&(struct hs_opt){.flows = 1024});
+	hs_passive();
+	for (uint32_t i = 0; i < 1000; i++)
+		hs_handshake(i);
+	ck_assert_int_eq(mtcp_restoring(hs_mctx()), 0); /* its own */
+	hs_bury();
+	succeed();
+	mtcp_settimer(hs_mctx(), 0, &at_once, count_restoring);
+	for (int round = 0; round < 8; round++) {
+		hs_clear();
+		hs_round();
+	}
+	ck_assert_uint_eq(rounds_of_restoring, 4);
+}
+END_TEST
+
 START_TEST(torn_record_is_mended_and_goes_on)
 {
 	hs_open(NULL);
@@ -396,6 +428,7 @@ TCase *adopt_case(void)
 	tcase_add_test(tc, flow_that_idled_too_long_meanwhile_ends_at_once);
 	tcase_add_test(tc, replayed_start_has_no_packet);
 	tcase_add_test(tc, many_flows_are_told_over_several_rounds);
+	tcase_add_test(tc, successor_knows_when_it_has_been_told_of_all_flows);
 	tcase_add_test(tc, torn_record_is_mended_and_goes_on);
 	tcase_add_test(tc, only_the_packet_of_the_death_is_suspect);
 	tcase_add_test(tc, death_in_a_raw_callback_names_no_flow);

@@ -159,6 +159,11 @@ static int do_connection_cnt(mctx_t m)
 	return mtcp_get_connection_cnt(m) != UINT32_MAX ? 0 : -1;
 }
 
+static int do_flow_area_len(mctx_t m)
+{
+	return mtcp_flow_area_len(m) == (ssize_t)hs.root->settings.flow_area ? 0 : -1;
+}
+
 static const struct {
 	const char *name;
 	int (*call)(mctx_t m);
@@ -173,6 +178,8 @@ static const struct {
 	{"mtcp_timer_set", do_timer_set, true},
 	{"mtcp_timer_cancel", do_timer_cancel, true},
 	{"mtcp_get_connection_cnt", do_connection_cnt, true},
+	{"mtcp_flow_area_len", do_flow_area_len, true},
+	{"mtcp_restoring", mtcp_restoring, false},
 	{"mtcp_getsockopt", do_getsockopt, false},
 	{"mtcp_getpeername", do_getpeername, false},
 	{"mtcp_set_uctx", do_set_uctx, false},
