@@ -105,6 +105,10 @@ static_assert(sizeof(struct mos_pkt_meta) == 32, "must fit the mbuf's dynamic fi
 enum mos_pkt_class mos_pkt_parse(struct mos_pkt_meta *meta, const uint8_t *data, uint32_t data_len,
                                  uint32_t frame_len, uint64_t seed);
 
+/* The same in the midst of an edit: the IPv4 header checksum need not be right. */
+enum mos_pkt_class mos_pkt_parse_edited(struct mos_pkt_meta *meta, const uint8_t *data,
+                                        uint32_t data_len, uint32_t frame_len, uint64_t seed);
+
 /* TCP options a monitor needs, read from a SYN (RFC 9293 3.2, RFC 7323). */
 struct mos_tcp_opts {
 	uint16_t mss;   /* 0 = not given */

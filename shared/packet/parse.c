@@ -27,6 +27,7 @@ struct frame {
 	uint32_t data_len;
 	uint32_t frame_len;
 	uint64_t seed;
+	bool verify; /* a wrong IPv4 checksum is a defect */
 };
 
 static inline uint16_t load_be16(const uint8_t *p)
@@ -155,7 +156,7 @@ static inline enum mos_pkt_class parse_ip4(struct mos_pkt_meta *m, const struct 
 	total_len = load_be16(ip + 2);
 	if (mos_unlikely(total_len < hdr_len || total_len > f->frame_len - l3_off))
 		return bad(m, MOS_DEFECT_IP_TOTAL_LEN);
-	if (mos_unlikely(!mos_csum_ip4_ok(ip, hdr_len)))
+	if (f->verify && mos_unlikely(!mos_csum_ip4_ok(ip, hdr_len)))
 		return bad(m, MOS_DEFECT_IP_CHECKSUM);
 
 	m->ip_proto = ip[9];
@@ -259,23 +260,37 @@ static enum mos_pkt_class parse_ip6(struct mos_pkt_meta *m, const struct frame *
 	return good(m, MOS_PKT_TCP, hash6(ip, load16(tcp), load16(tcp + 2), f->seed));
 }
 
-enum mos_pkt_class mos_pkt_parse(struct mos_pkt_meta *m, const uint8_t *data, uint32_t data_len,
-                                 uint32_t frame_len, uint64_t seed)
+static inline enum mos_pkt_class parse(struct mos_pkt_meta *m, const struct frame *f)
 {
-	const struct frame f = {data, data_len, frame_len, seed};
 	uint32_t l3_off = ETH_HLEN;
 	uint16_t type;
 
-	assert(frame_len >= data_len);
+	assert(f->frame_len >= f->data_len);
 	clear(m);
-	if (mos_unlikely(data_len < ETH_HLEN))
+	if (mos_unlikely(f->data_len < ETH_HLEN))
 		return bad(m, MOS_DEFECT_L2_SHORT);
-	type = load_be16(data + 12);
-	if (is_vlan(type) && mos_unlikely(!skip_tags(m, &f, &l3_off, &type)))
+	type = load_be16(f->data + 12);
+	if (is_vlan(type) && mos_unlikely(!skip_tags(m, f, &l3_off, &type)))
 		return bad(m, MOS_DEFECT_L2_SHORT);
 	if (mos_likely(type == ETH_P_IP))
-		return parse_ip4(m, &f, l3_off);
+		return parse_ip4(m, f, l3_off);
 	if (type == ETH_P_IPV6)
-		return parse_ip6(m, &f, l3_off);
+		return parse_ip6(m, f, l3_off);
 	return MOS_PKT_NON_IP; /* also IEEE 802.3 frames, whose type is a length below 0x600 */
+}
+
+enum mos_pkt_class mos_pkt_parse(struct mos_pkt_meta *m, const uint8_t *data, uint32_t data_len,
+                                 uint32_t frame_len, uint64_t seed)
+{
+	const struct frame f = {data, data_len, frame_len, seed, true};
+
+	return parse(m, &f);
+}
+
+enum mos_pkt_class mos_pkt_parse_edited(struct mos_pkt_meta *m, const uint8_t *data,
+                                        uint32_t data_len, uint32_t frame_len, uint64_t seed)
+{
+	const struct frame f = {data, data_len, frame_len, seed, false};
+
+	return parse(m, &f);
 }
