@@ -155,8 +155,9 @@ int mtcp_restoring(mctx_t mctx);
  * As mtcp_peek(), without a copy: fill up to iovcnt (1..) entries of iov with where the bytes lie,
  * in the packet that brought them or in the buffer, and move on behind them. The bytes are
  * read-only and stay where they are until the callback or the timer that asked returns, whatever
- * else it reads or sets; iov is the caller's. Entries are as short as the pieces in the buffer: of
- * 1792 bytes or less, a packet's payload is one, or one for each of its buffers.
+ * else it reads or sets, or until it edits that packet; iov is the caller's. Entries are as short
+ * as the pieces in the buffer: of 1792 bytes or less, a packet's payload is one, or one for each of
+ * its buffers.
  *
  * Returns how many bytes the entries hold together. Behind the last one used, if there is room, is
  * one with iov_len 0. Else as mtcp_peek(): 0, -n with ENODATA, or -1; then iov is not used.

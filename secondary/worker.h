@@ -38,8 +38,19 @@ struct mos_cur_pkt {
 	struct rte_mbuf *mbuf;
 	struct mos_pkt_meta *meta;
 	uint64_t raw; /* raw sockets whose filter accepted it: bit per id */
-	int from;     /* side that sent it, if it is of the flow that the ledger names */
+	uint8_t from; /* side that sent it, if it is of the flow that the ledger names */
+	bool segment; /* its flow has been looked up: it stays a TCP segment, whatever is edited */
 	bool edited;  /* by the application, since the pipeline looked at it last */
+	/* secondary/edit: what its checksums do not account for yet */
+	uint8_t edit; /* MOS_EDIT_* */
+	uint16_t ip_delta, tcp_delta;
+};
+
+/* mos_cur_pkt.edit */
+enum {
+	MOS_EDIT_IP_ANEW = 1 << 0, /* the deltas do not tell: a length changed, the field was set */
+	MOS_EDIT_TCP_ANEW = 1 << 1,
+	MOS_EDIT_COUNTED = 1 << 2, /* as W_EDITED */
 };
 
 /* What this process keeps about a flow, in one byte. Bits of a side: shift by it. */

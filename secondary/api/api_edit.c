@@ -1,44 +1,40 @@
 /* Changing the packet in hand: specification section 8.2. */
 #include <errno.h>
 
-#include <rte_ip.h>
-#include <rte_mbuf.h>
-
 #include "secondary/api/api_priv.h"
+#include "secondary/edit/edit.h"
 #include "secondary/worker.h"
 
 #define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
 
-/* How long the place that option names is; of several the outermost counts. Or -errno. */
-static int place_len(const struct mos_cur_pkt *cur, int option)
+/* How long an IP packet may become. */
+static uint32_t mtu_of(const struct mos_ctx *c, const struct mos_pkt_meta *meta)
 {
-	const struct mos_pkt_meta *meta = cur->meta;
-
-	if (option & MOS_ETH_HDR)
-		return option & MOS_OVERWRITE ? ETH_HLEN : -EACCES;
-	if (option & MOS_IP_HDR) {
-		if (meta->ip_version != 4)
-			return -EACCES;
-		return rte_ipv4_hdr_len(rte_pktmbuf_mtod_offset(
-			cur->mbuf, const struct rte_ipv4_hdr *, meta->l3_off));
-	}
-	if (!(option & (MOS_TCP_HDR | MOS_TCP_PAYLOAD)) || meta->pkt_class != MOS_PKT_TCP)
-		return -EINVAL;
-	return option & MOS_TCP_HDR ? meta->payload_off - meta->l4_off : meta->payload_len;
+	if (meta->out_port >= c->root->port_count)
+		return MOS_EDIT_ANY_MTU;
+	return c->root->port[meta->out_port].mtu;
 }
 
-/* Whether the edit makes sense for this packet. 0 or -errno. */
-static int check_edit(const struct mos_cur_pkt *cur, off_t offset, const byte *data,
-                      uint16_t datalen, int option)
+static void count(struct mos_ctx *c)
 {
-	int len = place_len(cur, option);
+	if (c->cur.edit & MOS_EDIT_COUNTED)
+		return;
+	c->cur.edit |= MOS_EDIT_COUNTED;
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_EDITED, 1);
+}
 
-	if (len < 0)
-		return len;
-	if (offset > len || (!(option & MOS_INSERT) && datalen > len - offset))
-		return -EINVAL;
-	if (!(option & MOS_CHOMP) && data == NULL && datalen > 0)
-		return -EFAULT;
+/* 0 or -errno; then nothing has changed. */
+static int edit(struct mos_ctx *c, const struct mos_edit *e)
+{
+	int err = mos_edit_check(e);
+
+	if (err != 0)
+		return err;
+	if (mos_edit_of_payload(e))
+		mos_stream_detach_tail(&c->streams); /* what its receiver has got does not change */
+	mos_edit_apply(e);
+	mos_edit_update(e->cur, e->seed, e->option);
+	count(c);
 	return 0;
 }
 
@@ -46,6 +42,7 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
                     int option)
 {
 	struct mos_ctx *c = mos_ctx_live(mctx, true);
+	struct mos_edit e;
 	int err;
 
 	if (c == NULL)
@@ -60,6 +57,15 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
 		c->cur.meta->verdict = MOS_VERDICT_DROP;
 		return 0;
 	}
-	err = check_edit(&c->cur, offset, data, datalen, option);
-	return fail(err != 0 ? -err : ENOSYS); /* edits are not built */
+	e = (struct mos_edit){
+		.cur = &c->cur,
+		.seed = c->root->hash_seed,
+		.mtu = mtu_of(c, c->cur.meta),
+		.option = option,
+		.offset = offset,
+		.data = data,
+		.len = datalen,
+	};
+	err = edit(c, &e);
+	return err == 0 ? 0 : fail(-err);
 }

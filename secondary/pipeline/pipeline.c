@@ -2,6 +2,7 @@
 
 #include <rte_mbuf.h>
 
+#include "secondary/edit/edit.h"
 #include "secondary/event/event.h"
 #include "secondary/pipeline/flow_stream.h"
 
@@ -67,6 +68,10 @@ static void packet(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *m
 	if (mos_unlikely(c->sockets.raw_path != 0)) {
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RAW);
 		mos_event_raw(c);
+		if (mos_unlikely(c->cur.edited)) {
+			c->cur.edited = false;
+			mos_edit_settle(&c->cur, c->root->hash_seed);
+		}
 	}
 	if (mos_likely(meta->pkt_class == MOS_PKT_TCP)) {
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_LOOKUP);

@@ -118,6 +118,10 @@ static void before_receiver(struct mos_ctx *c, struct mos_work *w, struct mos_fl
 		mos_segment_await(c, w);
 	if (mos_flow_is_read(c, w->flow, !w->from))
 		mos_segment_check(c, w, f);
+	if (mos_unlikely(c->cur.edited)) {
+		mos_segment_edited(c, w, f);
+		mos_segment_check_again(c, w, f);
+	}
 }
 
 static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
@@ -193,6 +197,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		mos_counter_add(ctr, MOS_CTR_W_IPV6_IGNORED, 1);
 		return;
 	}
+	c->cur.segment = true;
 	w.m = m;
 	w.meta = meta;
 	mos_segment_read(&w);
@@ -211,7 +216,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		return;
 	}
 	mos_counter_add(ctr, MOS_CTR_W_TCP, 1);
-	c->cur.from = w.from;
+	c->cur.from = (uint8_t)w.from;
 	memcpy(before, f->state, 2);
 	mos_segment_read_ts(&w, f);
 	w.rcv_nxt[MOS_CLI] = f->half[MOS_CLI].rcv_nxt;

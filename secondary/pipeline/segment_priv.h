@@ -45,6 +45,7 @@ void mos_segment_read_ts(struct mos_work *w, const struct mos_flow *f);
 
 /*
  * Behind the SND hook, when a callback has changed the packet: its receiver gets it as it is now.
+ * Also when one of those that are told of the payload has, before the receiver's half changes.
  * A first SYN decides by which addresses the server's packets are recognised.
  */
 void mos_segment_edited(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f);
@@ -69,6 +70,9 @@ void mos_segment_await(struct mos_ctx *c, const struct mos_work *w);
  * the receiver's update must know. If somebody reads the receiver's half; so the next.
  */
 void mos_segment_check(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f);
+
+/* check_again: a callback has changed the packet since. Nothing is told twice. */
+void mos_segment_check_again(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f);
 
 /*
  * arrive: behind the receiver's update. ERROR of what finds no room, and of a hole that is given

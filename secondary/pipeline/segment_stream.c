@@ -163,22 +163,37 @@ void mos_segment_await(struct mos_ctx *c, const struct mos_work *w)
 		mos_flow_add_readers(c, w->flow, !w->from, socks);
 }
 
-void mos_segment_check(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f)
+/* tell_it: ERROR of what they contradict and push out. */
+static void check(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f, bool tell_it)
 {
 	if (mos_tcp_brings_data(f, !w->from, &w->seg))
 		find_bytes(w, f);
 	if (w->bytes.len == 0)
 		return;
 	if (f->stream[!w->from].chunks != 0) { /* else there is nothing to meet */
-		check_conflicts(c, w);
+		if (tell_it)
+			check_conflicts(c, w);
 		if (mos_tcp_in_order(f, !w->from, &w->seg)) {
 			w->seg.follows = follows(c, w, f);
-			check_overrun(c, w, f);
+			if (tell_it)
+				check_overrun(c, w, f);
 		}
 	}
 	w->window_end = f->half[!w->from].flags & MOS_HALF_WND
 	                        ? f->stream[!w->from].next + f->wnd_max[!w->from]
 	                        : UINT64_MAX;
+}
+
+void mos_segment_check(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f)
+{
+	check(c, w, f, true);
+}
+
+void mos_segment_check_again(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f)
+{
+	w->bytes.len = 0;
+	if (w->seg.payload_len > 0 && mos_flow_is_read(c, w->flow, !w->from))
+		check(c, w, f, false);
 }
 
 void mos_segment_beyond_window(struct mos_ctx *c, const struct mos_work *w,

@@ -79,6 +79,7 @@ void hs_open(const struct hs_opt *opt)
 	hs.root = lines(sizeof(*hs.root));
 	ck_assert_int_eq(mos_root_new(hs.root, 1, 2, "test"), 0);
 	hs.root->meta_offset = meta_offset;
+	hs.root->port[0].mtu = hs.root->port[1].mtu = 1500;
 	hs.root->hash_seed = 7;
 	hs.root->shard[0] = hs.shard;
 	hs.root->run = MOS_RUN_RUNNING;
@@ -99,6 +100,7 @@ void hs_open(const struct hs_opt *opt)
 	in_the_pool = rte_mempool_avail_count(hs.pool);
 	hs.show_sock = false;
 	hs.act = NULL;
+	hs.out = NULL;
 	attached = 0;
 	hs_attach(0);
 	hs_clear();
@@ -406,6 +408,8 @@ static void take_out(void *const *first, uint32_t n)
 		ck_assert(verdict == MOS_VERDICT_FORWARD ||
 		          (verdict == MOS_VERDICT_DROP && hs.may_drop));
 		hs.dropped += verdict == MOS_VERDICT_DROP;
+		if (hs.out != NULL)
+			hs.out(m);
 		rte_pktmbuf_free(m);
 	}
 	hs.came_out += n;

@@ -66,6 +66,8 @@ struct harness {
 	uint32_t sent, came_out; /* packets, since hs_open */
 	bool may_drop;           /* the application drops packets */
 	uint32_t dropped;        /* of those that came out */
+	/* Called with each packet of a round that comes out, before it is freed; may be NULL. */
+	void (*out)(struct rte_mbuf *m);
 
 	bool show_sock;
 	char log[65536];

@@ -324,105 +324,6 @@ START_TEST(raw_socket_drops_what_is_no_tcp)
 }
 END_TEST
 
-/* ---- edits: refused for their reason, else not built ---- */
-
-#define IPH  MOS_IP_HDR
-#define TCPH MOS_TCP_HDR
-#define PAY  MOS_TCP_PAYLOAD
-
-/* Of an IPv4 segment with 5 bytes: headers of 14, 20, 20 bytes. */
-static const struct {
-	int option;
-	off_t offset;
-	uint16_t len;
-	bool null_data;
-	int err;
-} edits[] = {
-	{0, 0, 0, false, EAGAIN},
-	{PAY, 0, 1, false, EAGAIN},
-	{PAY | MOS_OVERWRITE | MOS_CHOMP, 0, 1, false, EAGAIN},
-	{MOS_DROP | MOS_INSERT, 0, 0, false, EAGAIN},
-	{0, -1, 0, false, EINVAL},
-	{MOS_DROP, -1, 0, false, EINVAL},
-	{PAY | MOS_OVERWRITE, INT64_MIN, 1, false, EINVAL},
-	{MOS_OVERWRITE, 0, 1, false, EINVAL},
-	{MOS_OVERWRITE | MOS_UPDATE_IP_CHKSUM, 0, 1, false, EINVAL},
-	{MOS_ETH_HDR | MOS_CHOMP, 0, 1, false, EACCES},
-	{MOS_ETH_HDR | MOS_INSERT, 0, 1, false, EACCES},
-	{MOS_ETH_HDR | MOS_OVERWRITE, 0, 14, false, ENOSYS},
-	{MOS_ETH_HDR | MOS_OVERWRITE, 1, 14, false, EINVAL},
-	{MOS_ETH_HDR | PAY | MOS_OVERWRITE, 0, 15, false, EINVAL}, /* the outermost counts */
-	{IPH | MOS_OVERWRITE, 16, 4, false, ENOSYS},
-	{IPH | MOS_OVERWRITE, 17, 4, false, EINVAL},
-	{IPH | MOS_OVERWRITE, INT64_MAX, 1, false, EINVAL},
-	{IPH | MOS_CHOMP, 0, 20, true, ENOSYS},
-	{IPH | MOS_CHOMP, 0, 21, true, EINVAL},
-	{IPH | MOS_INSERT, 20, 4, false, ENOSYS},
-	{IPH | MOS_INSERT, 21, 4, false, EINVAL},
-	{TCPH | MOS_OVERWRITE, 18, 2, false, ENOSYS},
-	{TCPH | MOS_OVERWRITE, 18, 3, false, EINVAL},
-	{PAY | MOS_OVERWRITE, 0, 5, false, ENOSYS},
-	{PAY | MOS_OVERWRITE, 0, 6, false, EINVAL},
-	{PAY | MOS_OVERWRITE, 5, 0, false, ENOSYS},
-	{PAY | MOS_OVERWRITE, 5, 1, false, EINVAL},
-	{PAY | MOS_OVERWRITE, 0, 1, true, EFAULT},
-	{PAY | MOS_OVERWRITE, 0, 0, true, ENOSYS},
-	{PAY | MOS_INSERT, 5, 65535, false, ENOSYS},
-	{PAY | MOS_INSERT, 5, 65535, true, EFAULT},
-	{PAY | MOS_INSERT, 6, 1, false, EINVAL},
-};
-
-static void try_edits(int sock, int side)
-{
-	static byte bytes[65535];
-
-	for (unsigned i = 0; i < RTE_DIM(edits); i++) {
-		int res;
-
-		errno = 0;
-		res = mtcp_setlastpkt(hs_mctx(), sock, side, edits[i].offset,
-		                      edits[i].null_data ? NULL : bytes, edits[i].len,
-		                      edits[i].option);
-		ck_assert_msg(res == -1 && errno == edits[i].err, "row %u: %d, errno %d", i, res,
-		              errno);
-	}
-	look_at_data(sock, side); /* it is as it was, and is forwarded */
-}
-
-START_TEST(edits_are_refused_for_their_reason)
-{
-	open_flow();
-	hs_in_callback(MOS_ON_PKT_IN, MOS_HK_SND, try_edits, &data);
-}
-END_TEST
-
-static void edit_ipv6(int sock, int side)
-{
-	byte b = 0;
-	const int overwrite[] = {IPH | MOS_OVERWRITE, TCPH | MOS_OVERWRITE, PAY | MOS_OVERWRITE};
-
-	fails(EACCES, mtcp_setlastpkt(hs_mctx(), sock, side, 0, &b, 1, overwrite[0]));
-	fails(EINVAL, mtcp_setlastpkt(hs_mctx(), sock, side, 0, &b, 1, overwrite[1]));
-	fails(EINVAL, mtcp_setlastpkt(hs_mctx(), sock, side, 0, &b, 1, overwrite[2]));
-}
-
-START_TEST(part_that_a_packet_lacks_cannot_be_edited)
-{
-	struct test_frame f;
-
-	hs_open(NULL);
-	hs_raw();
-	hs_act_on(MOS_ON_PKT_IN, MOS_NULL, edit_ipv6);
-	tf_start(&f);
-	tf_ip6(&f, IPPROTO_UDP);
-	tf_payload(&f, 30);
-	tf_finish(&f);
-	hs_send_frame(f.b, f.len);
-	hs_round();
-	ck_assert_uint_eq(hs.acted, 1);
-}
-END_TEST
-
 TCase *hand_case(void)
 {
 	TCase *tc = tcase_create("hand");
@@ -439,7 +340,5 @@ TCase *hand_case(void)
 	tcase_add_test(tc, dropped_packet_goes_through_all_its_hooks);
 	tcase_add_test(tc, only_the_packet_in_hand_is_dropped);
 	tcase_add_test(tc, raw_socket_drops_what_is_no_tcp);
-	tcase_add_test(tc, edits_are_refused_for_their_reason);
-	tcase_add_test(tc, part_that_a_packet_lacks_cannot_be_edited);
 	return tc;
 }

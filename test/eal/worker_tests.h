@@ -47,6 +47,7 @@ TCase *packet_case(void);
 TCase *api_case(void);
 TCase *ask_case(void);
 TCase *hand_case(void);
+TCase *edit_case(void);
 TCase *time_case(void);
 TCase *event_case(void);
 TCase *filter_case(void);
