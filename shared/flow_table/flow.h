@@ -101,7 +101,7 @@ enum {
 	MOS_FLOW_IN_USE = 1 << 0,
 	MOS_FLOW_SUSPECT = 1 << 1, /* a worker died while it worked on this flow */
 	MOS_FLOW_TORN = 1 << 2, /* and its streams are not to be trusted: the successor clears it */
-	MOS_FLOW_TWO_KEYS = 1 << 3, /* addresses or ports are translated: `out` is valid */
+	MOS_FLOW_TWO_KEYS = 1 << 3, /* addresses or ports are translated: `out` says to what */
 	/*
 	 * Of MOS_CLI, shift by the side: the lengths of what it sends are edited, so that numbers
 	 * are translated (secondary/remap).
@@ -171,8 +171,12 @@ struct mos_flow {
 	/* lines 4 and 5: read positions of passive numbers 1..7; [0]: no chunk holds bytes below */
 	uint64_t pos[2][MOS_SOCKETS_MAX]; /* S */
 	/* line 6 */
-	struct mos_flow_key out; /* S with MOS_FLOW_TWO_KEYS: as the server sees the client send */
-	uint32_t out_hash;       /* S its hash */
+	/*
+	 * S with MOS_FLOW_TWO_KEYS: as the server sees the client send. ip_version 0: taken by a
+	 * newer flow, or lost.
+	 */
+	struct mos_flow_key out;
+	uint32_t out_hash; /* S its hash */
 	uint32_t edits[2]; /* S by sender, mos_chunk_list: its edits; nothing to a successor */
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
@@ -180,6 +184,21 @@ static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");
 static_assert(offsetof(struct mos_flow, stream) == 192, "line 3");
 static_assert(offsetof(struct mos_flow, out) == 384, "line 6");
 static_assert(sizeof(struct mos_flow) == 448, "seven lines");
+
+/* The server is known by a second key. */
+static inline bool mos_flow_has_out(const struct mos_flow *f)
+{
+	return (f->flags & MOS_FLOW_TWO_KEYS) && f->out.ip_version != 0;
+}
+
+/*
+ * It was, but the key belongs to another flow now, or was found damaged: nobody may believe that
+ * what its client sends still goes where it went.
+ */
+static inline bool mos_flow_lost_out(const struct mos_flow *f)
+{
+	return (f->flags & MOS_FLOW_TWO_KEYS) && f->out.ip_version == 0;
+}
 
 /* Bracket every change of a record. The fences keep the counter outside the change. */
 static inline void mos_flow_write_begin(struct mos_flow *f)

@@ -19,7 +19,7 @@ void mos_flow_index_wipe(struct mos_flow_table *t)
 	t->free_bucket_count = overflows;
 }
 
-bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t slot)
+bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 {
 	uint64_t spread = mos_flow_spread(hash);
 	struct mos_flow_bucket *b = &t->buckets[mos_flow_home(spread, t->bucket_mask)];
@@ -37,13 +37,13 @@ bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t slot)
 		b = &t->buckets[b->next];
 		pos = 0;
 	}
-	b->slot[pos] = slot;
+	b->slot[pos] = entry;
 	b->tag[pos] = mos_flow_tag(spread);
 	return true;
 }
 
-/* The place of a record's entry in its chain: bucket and position. */
-static struct mos_flow_bucket *find(const struct mos_flow_table *t, uint32_t hash, uint32_t slot,
+/* The place of an entry in its chain: bucket and position. */
+static struct mos_flow_bucket *find(const struct mos_flow_table *t, uint32_t hash, uint32_t entry,
                                     unsigned *pos)
 {
 	uint64_t spread = mos_flow_spread(hash);
@@ -55,7 +55,7 @@ static struct mos_flow_bucket *find(const struct mos_flow_table *t, uint32_t has
 
 		for (; match; match &= match - 1) {
 			*pos = (unsigned)__builtin_ctz(match);
-			if (b->slot[*pos] == slot)
+			if (b->slot[*pos] == entry)
 				return b;
 		}
 		at = b->next;
@@ -63,13 +63,13 @@ static struct mos_flow_bucket *find(const struct mos_flow_table *t, uint32_t has
 	return NULL;
 }
 
-void mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t slot)
+void mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 {
 	struct mos_flow_bucket *before_last = NULL, *last;
 	struct mos_flow_bucket *b;
 	unsigned pos, last_pos;
 
-	b = find(t, hash, slot, &pos);
+	b = find(t, hash, entry, &pos);
 	assert(b);
 	for (last = b; last->next; last = &t->buckets[last->next])
 		before_last = last;

@@ -12,10 +12,13 @@
 /* Forget all entries. */
 void mos_flow_index_wipe(struct mos_flow_table *t);
 
-/* Enter a record. False, and nothing changed, when the chain of this hash has its longest. */
-bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t slot);
+/*
+ * Add an entry: a record number, with MOS_ENTRY_OUT for its second key. False, and nothing changed,
+ * when the chain of this hash has its longest.
+ */
+bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t entry);
 
-/* Take out the entry of a record. */
-void mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t slot);
+/* Take out an entry. */
+void mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t entry);
 
 #endif

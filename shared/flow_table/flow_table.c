@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "shared/flow_table/flow_index.h"
+#include "shared/flow_table/flow_out.h"
 #include "shared/flow_table/flow_table_layout.h"
 
 /* Tries of a reader. A writer that is not descheduled inside a change is done within a few. */
@@ -82,12 +83,15 @@ uint32_t mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t h
 	uint32_t slot = MOS_FLOW_NONE;
 
 	for (; match; match &= match - 1) {
-		const uint8_t *f;
+		uint32_t entry = b->slot[__builtin_ctz(match)];
+		const struct mos_flow *f;
 
-		slot = b->slot[__builtin_ctz(match)];
-		f = (const void *)&t->flows[slot];
+		slot = entry & ~MOS_ENTRY_OUT;
+		f = &t->flows[slot];
 		for (unsigned line = 0; line < lines; line++)
-			mos_prefetch(f + line * MOS_CACHE_LINE);
+			mos_prefetch((const uint8_t *)f + line * MOS_CACHE_LINE);
+		if (mos_unlikely(entry & MOS_ENTRY_OUT))
+			mos_prefetch(&f->out);
 	}
 	return slot;
 }
@@ -147,6 +151,32 @@ static inline bool matches(const struct key_words *k, const struct mos_flow_key 
 	return true;
 }
 
+/* Whether the key is this one reversed. */
+static inline bool is_reverse(const struct key_words *k, const struct mos_flow_key *key)
+{
+	struct mos_flow_key back;
+	struct key_words o;
+
+	mos_flow_key_reverse(&back, key);
+	o = words_of(&back);
+	return memcmp(k, &o, sizeof(o)) == 0;
+}
+
+/*
+ * Whether an entry of the index is that of a packet with this key. A flow with two keys does not
+ * know its server by the first, and has an entry of its own for the second.
+ */
+static inline bool entry_matches(const struct key_words *k, const struct mos_flow *f, bool out,
+                                 int *side)
+{
+	if (mos_unlikely(out)) {
+		*side = MOS_SVR;
+		return is_reverse(k, &f->out);
+	}
+	return mos_likely(matches(k, &f->key, side)) &&
+	       (*side == MOS_CLI || mos_likely(!(f->flags & MOS_FLOW_TWO_KEYS)));
+}
+
 uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_flow_key *key,
                                uint32_t hash, int *side)
 {
@@ -160,9 +190,11 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
 		unsigned match = mos_bucket_match(b, tag);
 
 		for (; match; match &= match - 1) {
-			uint32_t slot = b->slot[__builtin_ctz(match)];
+			uint32_t entry = b->slot[__builtin_ctz(match)];
+			uint32_t slot = entry & ~MOS_ENTRY_OUT;
 
-			if (mos_likely(matches(&k, &t->flows[slot].key, side)))
+			if (mos_likely(entry_matches(&k, &t->flows[slot], entry & MOS_ENTRY_OUT,
+			                             side)))
 				return slot;
 		}
 		at = b->next;
@@ -173,6 +205,7 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
 uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
                                uint32_t hash)
 {
+	uint8_t flags = MOS_FLOW_IN_USE;
 	struct mos_flow *f;
 	uint32_t slot;
 
@@ -194,14 +227,18 @@ uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_k
 	f->id = t->next_id++;
 	memset(f->half, 0, sizeof(*f) - offsetof(struct mos_flow, half));
 	mos_flow_write_end(f);
+	if (mos_unlikely(t->out_count != 0) &&
+	    mos_flow_find_out(t, slot, key, hash) != MOS_FLOW_NONE)
+		flags |= MOS_FLOW_TWO_KEYS; /* and none: the server's packets are another flow's */
 	/* Last: to a successor, a record without IN_USE was never there. */
-	__atomic_store_n(&f->flags, MOS_FLOW_IN_USE, __ATOMIC_RELEASE);
+	__atomic_store_n(&f->flags, flags, __ATOMIC_RELEASE);
 	return slot;
 }
 
 void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
 {
 	struct mos_flow *f = &t->flows[slot];
+	bool two_keys;
 
 	assert(slot < t->capacity);
 	assert(f->flags & MOS_FLOW_IN_USE);
@@ -209,8 +246,13 @@ void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
 	 * First: the record is free before anything says so. The fence in write_begin keeps the
 	 * next insert behind it.
 	 */
+	two_keys = mos_flow_has_out(f);
 	__atomic_store_n(&f->flags, 0, __ATOMIC_RELEASE);
 	mos_flow_index_del(t, f->hash, slot);
+	if (mos_unlikely(two_keys)) {
+		mos_flow_index_del(t, f->out_hash, slot | MOS_ENTRY_OUT);
+		t->out_count--;
+	}
 	t->free_slots[t->free_count++] = slot;
 	t->count--;
 }

@@ -9,11 +9,22 @@
  * At capacity a home bucket holds 4 flows in the mean, at most; a lookup never passes more than
  * 8 buckets, whatever the hashes are. Raw structs: flow_table_layout.h.
  *
+ * A flow whose addresses or ports are translated on the way has two keys, and an entry for each:
+ *
+ *   client --- key ---> | us | --- out ---> server        a packet like     is
+ *                                                         key               the client's
+ *                                                         out, reversed     the server's
+ *                                                         key, reversed     not of this flow
+ *
+ * No two flows expect their servers' packets from the same place: the one that came last does, the
+ * other has lost its second key (mos_flow_lost_out) and is not told of its server any more. What
+ * one flow's client and another's server would send alike is found as either's.
+ *
  * One writer, the worker that holds the shard. The private handle (struct mos_flow_table, in that
  * worker's memory) holds the stack of free records and is rebuilt by each successor.
  *
- * Memory: the caller's, footprint() bytes, cache-line aligned: 448 bytes for each record and 24 to
- * 40 for its share of the index. Position independent: no pointers.
+ * Memory: the caller's, footprint() bytes, cache-line aligned: 448 bytes for each record and 32 to
+ * 48 for its share of the index. Position independent: no pointers.
  * Death of the writer at any instruction: the next join() trusts nothing but the records. IN_USE is
  * the last store of an insert and the first of a remove, so a record that was never finished is
  * free; one with an odd seqcount died inside a change and is mended; the index is built again.
@@ -38,7 +49,8 @@ struct mos_flow_table {
 	struct mos_flow *flows;
 	uint32_t bucket_mask;
 	uint32_t capacity;
-	uint32_t count; /* records in use */
+	uint32_t count;     /* records in use */
+	uint32_t out_count; /* of them with a second key */
 	uint32_t free_count;
 	uint32_t *free_slots;   /* heap: stack of free record numbers */
 	uint32_t *free_buckets; /* heap: stack of free overflow buckets */
@@ -63,7 +75,9 @@ int mos_flow_table_new(void *mem, uint32_t capacity);
  *     range);
  *   - not sane (state, window scale, IP version or id out of range): freed;
  *   - two of one connection: the one with the newer id stays;
- *   - more than 64 with one home bucket: the rest is freed.
+ *   - two that expect their servers' packets from the same place, or a second key that is not
+ *     sane: it stays with the one with the newer id, or with none;
+ *   - more than 64 entries with one home bucket: the rest is freed.
  * What the indices in a record (ports) mean is not known here: check them before use. Takes time
  * linear in the capacity (about 35 ms for 1 M flows) and 4.5 bytes of heap for each record.
  * 0, -EAGAIN (not formatted yet: try later), -EPROTO (other version or damaged header), -ENOSPC
@@ -95,11 +109,27 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
 /*
  * Add a flow whose client sends with this key. The record is zeroed but for key, hash, flags, id,
  * and seqcount, which is even on return. The caller has looked it up before: duplicates are not
- * checked. Returns the record number, or MOS_FLOW_NONE, and nothing changed, when the table is full
+ * checked. If another flow's second key is this one, the new flow does not know its server until
+ * mos_flow_table_set_out() says that it goes out so. Returns the record number, or MOS_FLOW_NONE, and nothing changed, when the table is full
  * or has 64 flows in this hash's home bucket already, which a secret hash seed leaves to theory.
  */
 uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
                                uint32_t hash);
+
+/* The record that the next insert will take; MOS_FLOW_NONE when the table is full. */
+static inline uint32_t mos_flow_table_next_free(const struct mos_flow_table *t)
+{
+	return t->free_count > 0 ? t->free_slots[t->free_count - 1] : MOS_FLOW_NONE;
+}
+
+/*
+ * From now on the flow's server sees its client send as `out`: the second key, taken from whoever
+ * has it. The flow's own key makes it a flow with one key again. A writer that dies in here leaves the flow as it was, as it
+ * is to be, or without its second key. 0, or -ENOSPC and nothing changed: the home bucket of
+ * out_hash has 64 entries.
+ */
+int mos_flow_table_set_out(struct mos_flow_table *t, uint32_t slot, const struct mos_flow_key *out,
+                           uint32_t out_hash);
 
 /* Remove a flow in use. Its record number may be given out again by the next insert. */
 void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot);

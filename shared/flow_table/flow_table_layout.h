@@ -1,12 +1,14 @@
 /*
  * The raw structs of a flow table, for the files of this module, benches and the debugger.
  *
- * A hash gives a home bucket; flows that find it full go to overflow buckets chained behind it.
- * Every bucket of a chain but its last is full, and entries stand at the front of their bucket, so
- * n flows never need more than n / 8 overflow buckets: the pool cannot run dry before the records.
+ * A hash gives a home bucket; entries that find it full go to overflow buckets chained behind it.
+ * A flow has an entry for its key and, when it has a second key, one for that. Every bucket of a
+ * chain but its last is full, and entries stand at the front of their bucket, so n entries never
+ * need more than n / 8 overflow buckets: the pool cannot run dry before the records.
  * A chain is no longer than MOS_BUCKET_CHAIN_MAX buckets, which bounds each lookup whatever the
- * hashes are. At the highest mean load, 4 flows per bucket, the hash seed being secret, a flow that
- * finds its chain full is not met in the life of the universe.
+ * hashes are. At the highest mean load, 4 entries per bucket, or 8 where all flows have two keys,
+ * the hash seed being secret, an entry that finds its chain full is not met in the life of the
+ * universe.
  */
 #ifndef MOS_SHARED_FLOW_TABLE_LAYOUT_H
 #define MOS_SHARED_FLOW_TABLE_LAYOUT_H
@@ -15,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/flow_table/flow_table.h"
 #include "shared/platform.h"
 
 #if defined(__SSE2__)
@@ -22,11 +25,15 @@
 #endif
 
 #define MOS_FLOW_TABLE_MAGIC   UINT64_C(0x6c62617477306c66)
-#define MOS_FLOW_TABLE_VERSION 1
+#define MOS_FLOW_TABLE_VERSION 2
 
 #define MOS_BUCKET_SLOTS     8
-#define MOS_BUCKET_LOAD      4 /* flows per home bucket of a full table, at most */
+#define MOS_BUCKET_LOAD      4 /* flows per home bucket of a full table, at most; 2 entries each */
 #define MOS_BUCKET_CHAIN_MAX 8 /* buckets: the home bucket and 7 behind it */
+
+/* In an entry, beside the record number: it is the entry of the flow's second key. */
+#define MOS_ENTRY_OUT (1u << 31)
+static_assert(MOS_FLOW_CAP_MAX < MOS_ENTRY_OUT, "a bit that no record number has");
 
 /* I = immutable after mos_flow_table_new, which the primary calls. */
 struct mos_flow_table_hdr {
@@ -47,7 +54,7 @@ int mos_flow_table_open(const void *mem, size_t mem_len, uint32_t *capacity, siz
 /* Written only by the worker that holds the shard. All zero: empty, and the end of its chain. */
 struct mos_flow_bucket {
 	uint16_t tag[MOS_BUCKET_SLOTS];  /* 0 = no entry here, nor behind it in this bucket */
-	uint32_t slot[MOS_BUCKET_SLOTS]; /* record numbers */
+	uint32_t slot[MOS_BUCKET_SLOTS]; /* record numbers, MOS_ENTRY_OUT in those of second keys */
 	uint32_t next;                   /* next bucket of the chain; 0 = none, a home bucket */
 	uint8_t pad[12];
 } MOS_CACHE_ALIGNED;
@@ -59,10 +66,14 @@ static inline uint32_t mos_flow_homes(uint32_t capacity)
 	return mos_pow2_ceil((capacity + MOS_BUCKET_LOAD - 1) / MOS_BUCKET_LOAD);
 }
 
-/* Overflow buckets: what capacity flows need at worst. */
+/*
+ * Overflow buckets: what capacity flows with two keys need at worst. And one entry more, while a
+ * second key takes the place of another: an odd number of entries needs no more than the even one
+ * below it.
+ */
 static inline uint32_t mos_flow_overflows(uint32_t capacity)
 {
-	return capacity / MOS_BUCKET_SLOTS;
+	return (uint32_t)((uint64_t)capacity * 2 / MOS_BUCKET_SLOTS);
 }
 
 /*

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "shared/flow_table/flow_index.h"
+#include "shared/flow_table/flow_out.h"
 #include "shared/flow_table/flow_table_layout.h"
 
 /* Records looked at together, so that their buckets are fetched at the same time. */
@@ -38,7 +39,8 @@ static void release(struct mos_flow_table *t, uint32_t slot)
 
 /*
  * Bring a record out of the change in which its writer died. The key is whole: it is written only
- * before a record comes into use. Returns whether there was such a change.
+ * before a record comes into use; so is the second one, if it says so (flow_out.h). Returns whether
+ * there was such a change.
  */
 static bool mend(struct mos_flow *f)
 {
@@ -50,6 +52,36 @@ static bool mend(struct mos_flow *f)
 	return true;
 }
 
+/*
+ * Of two flows that know their servers by the same key, the older does not know its server any
+ * more.
+ */
+static void win_out(struct mos_flow_table *t, uint32_t slot, const struct mos_flow_key *out,
+                    uint32_t hash)
+{
+	uint32_t other = mos_flow_find_out(t, slot, out, hash);
+
+	if (mos_unlikely(other != MOS_FLOW_NONE))
+		mos_flow_lose_out(t, t->flows[other].id < t->flows[slot].id ? other : slot);
+}
+
+/* Enter the second key of a flow, which is not believed before it is looked at. */
+static void adopt_out(struct mos_flow_table *t, uint32_t slot)
+{
+	struct mos_flow *f = &t->flows[slot];
+	const struct mos_flow_key *out = &f->out;
+
+	if (out->ip_version == 0)
+		return;
+	if ((out->ip_version != 4 && out->ip_version != 6) ||
+	    !mos_flow_index_add(t, f->out_hash, slot | MOS_ENTRY_OUT)) {
+		mos_flow_void_out(f);
+		return;
+	}
+	t->out_count++;
+	win_out(t, slot, out, f->out_hash);
+}
+
 /* Enter a sane record in use. Of two that are the same connection, the newer stays. */
 static void adopt(struct mos_flow_table *t, uint32_t slot)
 {
@@ -57,16 +89,23 @@ static void adopt(struct mos_flow_table *t, uint32_t slot)
 	int side;
 	uint32_t twin = mos_flow_table_lookup(t, &f->key, f->hash, &side);
 
+	if (twin != MOS_FLOW_NONE && side == MOS_SVR && mos_flow_has_out(&t->flows[twin]))
+		twin = MOS_FLOW_NONE; /* its server sends so: another connection */
 	if (twin != MOS_FLOW_NONE && t->flows[twin].id >= f->id) {
 		release(t, slot);
 		return;
 	}
 	if (twin != MOS_FLOW_NONE)
 		mos_flow_table_remove(t, twin);
-	if (mos_flow_index_add(t, f->hash, slot))
-		t->count++;
-	else
+	if (!mos_flow_index_add(t, f->hash, slot)) {
 		release(t, slot);
+		return;
+	}
+	t->count++;
+	if (mos_unlikely(f->flags & MOS_FLOW_TWO_KEYS))
+		adopt_out(t, slot);
+	else if (mos_unlikely(t->out_count != 0))
+		win_out(t, slot, &f->key, f->hash);
 }
 
 /* Sort out the records [first, end). Returns how many torn ones were mended. */

@@ -77,11 +77,15 @@ static inline uint32_t check_chain(const struct mos_flow_table *t, uint32_t home
 		must(at == home || used);       /* no empty overflow bucket */
 		must(!b->next || used == 0xff); /* full but for the last */
 		for (unsigned i = 0; used >> i; i++) {
-			const struct mos_flow *f = &t->flows[b->slot[i]];
-			uint64_t spread = mos_flow_spread(f->hash);
+			uint32_t slot = b->slot[i] & ~MOS_ENTRY_OUT;
+			bool out = b->slot[i] & MOS_ENTRY_OUT;
+			const struct mos_flow *f = &t->flows[slot];
+			uint64_t spread = mos_flow_spread(out ? f->out_hash : f->hash);
 
-			must(b->slot[i] < t->capacity);
-			must(seen[b->slot[i]]++ == 0);
+			must(slot < t->capacity);
+			must(!(seen[slot] & 1u << out));
+			must(!out || mos_flow_has_out(f));
+			seen[slot] |= 1u << out;
 			must(mos_flow_home(spread, t->bucket_mask) == home);
 			must(mos_flow_tag(spread) == b->tag[i]);
 			entries++;
@@ -92,11 +96,25 @@ static inline uint32_t check_chain(const struct mos_flow_table *t, uint32_t home
 	return entries;
 }
 
+/* What one flow's client and another's server send alike is either's. */
+static inline bool sends(const struct mos_flow *f, const struct mos_flow_key *key)
+{
+	return memcmp(&f->key, key, sizeof(*key)) == 0;
+}
+
+static inline bool answers(const struct mos_flow *f, const struct mos_flow_key *key)
+{
+	struct mos_flow_key back = reverse_of(*key);
+
+	return mos_flow_has_out(f) && memcmp(&f->out, &back, sizeof(back)) == 0;
+}
+
 /* The record is one that may be in use, and can be found from both sides. */
 static inline void check_record(const struct mos_flow_table *t, uint32_t slot)
 {
 	const struct mos_flow *f = &t->flows[slot];
 	struct mos_flow_key back = reverse_of(f->key);
+	uint32_t found;
 	int side;
 
 	must(f->seqcount % 2 == 0);
@@ -104,28 +122,38 @@ static inline void check_record(const struct mos_flow_table *t, uint32_t slot)
 	must(f->state[1] <= 10);
 	must(f->key.ip_version == 4 || f->key.ip_version == 6);
 	must(f->id < t->next_id);
-	must(mos_flow_table_lookup(t, &f->key, f->hash, &side) == slot);
-	must(mos_flow_table_lookup(t, &back, f->hash, &side) == slot);
+	found = mos_flow_table_lookup(t, &f->key, f->hash, &side);
+	must(found == slot || answers(&t->flows[found], &f->key));
+	if (!(f->flags & MOS_FLOW_TWO_KEYS)) {
+		found = mos_flow_table_lookup(t, &back, f->hash, &side);
+		must(found == slot || sends(&t->flows[found], &back));
+	} else if (mos_flow_has_out(f)) {
+		must(f->out.ip_version == 4 || f->out.ip_version == 6);
+		back = reverse_of(f->out);
+		found = mos_flow_table_lookup(t, &back, f->out_hash, &side);
+		must(found == slot || sends(&t->flows[found], &back));
+	}
 }
 
 /* Every record is free or in use and in the index exactly once, and all counts agree. */
 static inline void check_sound(const struct mos_flow_table *t)
 {
 	uint8_t *seen = calloc(t->capacity, 1);
-	uint32_t entries = 0, buckets = 0, walked = 0;
+	uint32_t entries = 0, buckets = 0, walked = 0, outs = 0;
 
 	for (uint32_t home = 0; home <= t->bucket_mask; home++)
 		entries += check_chain(t, home, seen, &buckets);
-	must(entries == t->count);
+	must(entries == t->count + t->out_count);
 	must(buckets + t->free_bucket_count ==
 	     t->bucket_mask + 1 + mos_flow_overflows(t->capacity));
 	for (uint32_t s = mos_flow_table_next(t, 0); s != MOS_FLOW_NONE;
 	     s = mos_flow_table_next(t, s + 1)) {
-		must(seen[s] == 1);
+		must(seen[s] == (mos_flow_has_out(mos_flow_at(t, s)) ? 3 : 1));
+		outs += seen[s] >> 1;
 		check_record(t, s);
 		walked++;
 	}
-	must(walked == t->count);
+	must(walked == t->count && outs == t->out_count);
 	must(t->count + t->free_count == t->capacity);
 	for (uint32_t i = 0; i < t->free_count; i++) {
 		must(t->free_slots[i] < t->capacity);
