@@ -176,7 +176,7 @@ static int start_io(struct system *s)
 
 	rc = mos_memory_fill_blanks(p);
 	if (rc == 0)
-		rc = mos_shard_map_init(p->root->shard_count);
+		rc = mos_shard_map_init(p->root);
 	if (rc == 0) {
 		s->has_map = true;
 		rc = mos_dispatch_create(&s->dispatch, p);

@@ -127,7 +127,7 @@ void rig_open(struct rig *r, const struct rig_opt *opt)
 		set_row(r, opt, i);
 	}
 	ck_assert_int_eq(mos_memory_fill_blanks(&r->p), 0);
-	ck_assert_int_eq(mos_shard_map_init((uint32_t)cfg->workers), 0);
+	ck_assert_int_eq(mos_shard_map_init(r->p.root), 0);
 	ck_assert_int_eq(mos_dispatch_create(&r->d, &r->p), 0);
 	mos_root_publish(r->p.root);
 }

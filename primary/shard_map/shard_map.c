@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <urcu/urcu-qsbr.h>
 
@@ -12,17 +13,16 @@
  */
 static struct mos_shard_map *current_map;
 
-int mos_shard_map_init(uint32_t shard_count)
+int mos_shard_map_init(const struct mos_root *root)
 {
 	struct mos_shard_map *m;
 
-	assert(shard_count >= 1 && shard_count <= MOS_SHARD_MAX);
+	assert(root->shard_count >= 1 && root->shard_count <= MOS_SHARD_MAX);
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return -ENOMEM;
-	m->shard_count = shard_count;
-	for (uint32_t b = 0; b < MOS_BUCKET_MAX; b++)
-		m->bucket[b] = (uint8_t)(b % shard_count);
+	m->shard_count = root->shard_count;
+	memcpy(m->bucket, root->bucket, sizeof(m->bucket));
 	for (uint32_t s = 0; s < MOS_SHARD_MAX; s++)
 		m->service[s] = MOS_SERVICE_UNSERVED;
 	rcu_set_pointer(&current_map, m);

@@ -21,9 +21,6 @@
 
 #include "shared/root/root.h"
 
-#define MOS_BUCKET_BITS 10
-#define MOS_BUCKET_MAX  (1u << MOS_BUCKET_BITS)
-
 enum mos_service {
 	MOS_SERVICE_UNSERVED,
 	MOS_SERVICE_HELD,
@@ -32,13 +29,13 @@ enum mos_service {
 };
 
 struct mos_shard_map {
-	uint8_t bucket[MOS_BUCKET_MAX]; /* shard of each bucket */
+	uint8_t bucket[MOS_BUCKET_MAX]; /* shard of each bucket: a copy that no worker can touch */
 	uint8_t service[MOS_SHARD_MAX]; /* enum mos_service of each shard */
 	uint32_t shard_count;
 };
 
-/* The first map: buckets dealt evenly, nobody served. Before the threads start. 0 or -ENOMEM. */
-int mos_shard_map_init(uint32_t shard_count);
+/* The first map: the root's buckets, nobody served. Before the threads start. 0 or -ENOMEM. */
+int mos_shard_map_init(const struct mos_root *root);
 /* After the reader has ended. */
 void mos_shard_map_fini(void);
 
@@ -59,7 +56,7 @@ void mos_shard_map_online(void);
 /* The shard of a flow by its hash. */
 static inline uint32_t mos_shard_of(const struct mos_shard_map *m, uint32_t hash)
 {
-	return m->bucket[hash >> (32 - MOS_BUCKET_BITS)];
+	return m->bucket[mos_bucket_of(hash)];
 }
 
 /* ---- supervisor ---- */

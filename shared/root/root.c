@@ -18,6 +18,8 @@ int mos_root_new(struct mos_root *mem, uint32_t shard_count, uint32_t port_count
 	mem->primary_pid = getpid();
 	mem->meta_offset = -1;
 	memcpy(mem->prefix, prefix, strlen(prefix) + 1);
+	for (uint32_t b = 0; b < MOS_BUCKET_MAX; b++)
+		mem->bucket[b] = (uint8_t)(b % shard_count);
 	mem->run = MOS_RUN_STARTING;
 	return 0;
 }

@@ -20,10 +20,14 @@
 #include "shared/platform.h"
 
 #define MOS_ROOT_MAGIC     UINT64_C(0x6d6f732d726f6f74) /* "mos-root" */
-#define MOS_LAYOUT_VERSION 4
+#define MOS_LAYOUT_VERSION 5
 
 #define MOS_SHARD_MAX 32
 #define MOS_PORT_MAX  16
+
+/* The top bits of a flow's hash are its bucket. */
+#define MOS_BUCKET_BITS 10
+#define MOS_BUCKET_MAX  (1u << MOS_BUCKET_BITS)
 
 /* mos_root.run */
 enum mos_run_state {
@@ -76,6 +80,8 @@ struct mos_root {
 	struct mos_settings settings;           /* I */
 	struct mos_shard *shard[MOS_SHARD_MAX]; /* I hugepage VA */
 	struct mos_port_row port[MOS_PORT_MAX];
+	/* I shard of each bucket; for workers: the primary goes by its own copy (shard_map) */
+	uint8_t bucket[MOS_BUCKET_MAX];
 
 	uint32_t run MOS_CACHE_ALIGNED; /* P enum mos_run_state */
 	uint64_t clock_ns;              /* P time stamp of the latest packet (clock = packet) */
@@ -103,6 +109,11 @@ uint64_t mos_layout_hash(void);
  * -EINVAL (shard or port count out of range).
  */
 int mos_root_join(const struct mos_root *root);
+
+static inline uint32_t mos_bucket_of(uint32_t hash)
+{
+	return hash >> (32 - MOS_BUCKET_BITS);
+}
 
 /* Where the system is in its life, with acquire. */
 static inline enum mos_run_state mos_root_run(const struct mos_root *root)

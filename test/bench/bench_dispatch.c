@@ -81,7 +81,7 @@ static void start(void)
 		die(err);
 	start_port(0);
 	start_port(1);
-	if (mos_shard_map_init(2) < 0 || mos_dispatch_create(&loop, &primary) < 0)
+	if (mos_shard_map_init(primary.root) < 0 || mos_dispatch_create(&loop, &primary) < 0)
 		die("out of memory");
 	mos_shard_map_set(0, MOS_SERVICE_SERVED);
 	mos_shard_map_set(1, MOS_SERVICE_SERVED);
