@@ -15,16 +15,16 @@ extern "C" {
 #endif
 
 /*
- * Compute which of nqueues (1..) receive queues a network card would choose for this 4-tuple: the
- * Toeplitz hash with a key of bytes 0x05, its low 7 bits modulo nqueues. Both directions of a
- * connection give the same queue, and so do both byte orders. Section 9.
+ * Find the context that packets of this IPv4 4-tuple reach, in either direction; addresses and
+ * ports in network order. Section 9.
  *
- * This describes a card that hashes so. mos-primary distributes flows to contexts by a hash of
- * its own that does not agree with it, so with more than one context the number does not name the
- * context that a flow reaches.
- *
- * Returns 0 to nqueues - 1, or -1.
+ * Returns the `cpu` of the context of this process that holds their shard. If none does: a number
+ * in [0, nqueues) that is the cpu of none of them, so that whoever compares it with his own goes on
+ * looking; or -1 where there is no such number. mtcp_flow_shard() tells more. In a process that has
+ * not attached (mtcp_init): what a network card with nqueues receive queues would choose, the
+ * Toeplitz hash with a key of bytes 0x05, its low 7 bits modulo nqueues.
  *   EINVAL  nqueues < 1
+ *   ENOENT  none of our contexts, and all numbers are theirs
  */
 int GetRSSCPUCore(in_addr_t sip, in_addr_t dip, in_port_t sp, in_port_t dp, int nqueues);
 

@@ -1,5 +1,6 @@
 /*
- * The helpers of mtcp_util.h but the hashes, and EventToString() of mtcp_epoll.h.
+ * The helpers of mtcp_util.h but the hashes and GetRSSCPUCore(), and EventToString() of
+ * mtcp_epoll.h.
  */
 #include <errno.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 
 #include "mtcp_epoll.h"
 #include "mtcp_util.h"
+#include "secondary/util/toeplitz.h"
 
 #define RSS_KEY_BYTE  0x05
 #define RSS_HASH_MASK 0x7f /* the low 7 bits of the hash index a table of 128 queues */
@@ -24,15 +26,11 @@ static uint8_t xor_bytes(uint32_t v)
  * the hash of a string is the hash of its bytes XORed, and the low byte of bit i's contribution
  * is the key's byte rotated left by i.
  */
-int GetRSSCPUCore(in_addr_t sip, in_addr_t dip, in_port_t sp, in_port_t dp, int nqueues)
+int mos_toeplitz_queue(in_addr_t sip, in_addr_t dip, in_port_t sp, in_port_t dp, int nqueues)
 {
 	uint8_t folded = xor_bytes(sip) ^ xor_bytes(dip) ^ xor_bytes(sp) ^ xor_bytes(dp);
 	uint32_t hash = 0;
 
-	if (nqueues < 1) {
-		errno = EINVAL;
-		return -1;
-	}
 	for (int bit = 0; bit < 8; bit++)
 		if (folded & 0x80 >> bit)
 			hash ^= RSS_KEY_BYTE << bit | RSS_KEY_BYTE >> (8 - bit);

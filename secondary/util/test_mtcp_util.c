@@ -1,7 +1,7 @@
 /*
  * The public helpers on the bench: compiled in directly, no library.
  *
- * Hash values come from the reference implementation. GetRSSCPUCore() is compared with the
+ * Hash values come from the reference implementation. mos_toeplitz_queue() is compared with the
  * textbook form of the Toeplitz hash. StrToArgs() works on exactly allocated arrays, so that a
  * sanitizer sees the first byte too far.
  */
@@ -13,6 +13,7 @@
 
 #include "mtcp_epoll.h"
 #include "mtcp_util.h"
+#include "secondary/util/toeplitz.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -107,7 +108,7 @@ START_TEST(hashes_equal_the_reference_at_any_length_and_alignment)
 }
 END_TEST
 
-/* ---- GetRSSCPUCore ---- */
+/* ---- mos_toeplitz_queue ---- */
 
 /* The hash as network cards define it: 12 bytes of input, the key's bits sliding along. */
 static int textbook_rss(const unsigned char input[12], int nqueues)
@@ -140,21 +141,12 @@ START_TEST(rss_core_is_the_toeplitz_hash_of_both_directions)
 
 		int core = textbook_rss(in, nqueues);
 
-		ck_assert_int_eq(GetRSSCPUCore(sip, dip, sp, dp, nqueues), core);
-		ck_assert_int_eq(GetRSSCPUCore(dip, sip, dp, sp, nqueues), core);
+		ck_assert_int_eq(mos_toeplitz_queue(sip, dip, sp, dp, nqueues), core);
+		ck_assert_int_eq(mos_toeplitz_queue(dip, sip, dp, sp, nqueues), core);
 		ck_assert_int_eq(
-			GetRSSCPUCore(ntohl(sip), ntohl(dip), ntohs(sp), ntohs(dp), nqueues), core);
+			mos_toeplitz_queue(ntohl(sip), ntohl(dip), ntohs(sp), ntohs(dp), nqueues),
+			core);
 	}
-}
-END_TEST
-
-START_TEST(rss_core_without_queues_is_an_error)
-{
-	errno = 0;
-	ck_assert_int_eq(GetRSSCPUCore(1, 2, 3, 4, 0), -1);
-	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_int_eq(GetRSSCPUCore(1, 2, 3, 4, -1), -1);
-	ck_assert_int_eq(GetRSSCPUCore(1, 2, 3, 4, INT32_MIN), -1);
 }
 END_TEST
 
@@ -295,7 +287,6 @@ int main(void)
 	tcase_add_loop_test(hash, hashes_equal_the_reference_at_any_length_and_alignment, 0,
 	                    COUNT(hash_rows));
 	tcase_add_test(rss, rss_core_is_the_toeplitz_hash_of_both_directions);
-	tcase_add_test(rss, rss_core_without_queues_is_an_error);
 	tcase_add_loop_test(args, line_is_split_at_blanks_and_quotes_hold, 0, COUNT(args_rows));
 	tcase_add_test(args, any_line_stays_inside_its_arrays);
 	tcase_add_test(args, split_refuses_null);
