@@ -8,6 +8,7 @@
  *                   -> NEW_DATA -> what is unread is stored -> end of the flow
  *   segment_find.c  flows that are looked up, made, attached; a segment without one is an orphan
  *   segment_edit.c  a segment that a callback has changed
+ *   segment_out.c   the second key of a flow that is translated, and what is dropped for it
  *   segment_stream.c  what a segment does to the two streams of its flow
  *   flow_stream.c   who reads the streams of a flow, how they are kept, what is told of losses
  *   flow_end.c      flows that end, by a packet or by the clock, or are forgotten

@@ -211,10 +211,9 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		return;
 	}
 	f = mos_flow_at(&c->flows, w.flow);
-	if (mos_unlikely(f->strikes >= MOS_STRIKES_MAX)) {
-		mos_counter_add(ctr, MOS_CTR_W_PASSED_SUSPECT, 1);
+	if (mos_unlikely(f->strikes >= MOS_STRIKES_MAX || mos_flow_lost_out(f)) &&
+	    mos_segment_passes_by(c, &w, f))
 		return;
-	}
 	mos_counter_add(ctr, MOS_CTR_W_TCP, 1);
 	c->cur.from = (uint8_t)w.from;
 	memcpy(before, f->state, 2);
@@ -228,6 +227,8 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
 	if (mos_unlikely(c->cur.edited))
 		mos_segment_edited(c, &w, f);
+	if (mos_unlikely(mos_segment_opens(&w, f)))
+		mos_segment_out(c, &w, f);
 	receiver_side(c, &w, f);
 	if (mos_flow_is_read(c, w.flow, MOS_CLI) || mos_flow_is_read(c, w.flow, MOS_SVR))
 		mos_segment_new_data(c, &w);

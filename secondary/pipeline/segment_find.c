@@ -27,6 +27,15 @@ static void fill_record(const struct mos_ctx *c, const struct mos_work *w, struc
 	mos_flow_write_end(f);
 }
 
+/* Before the record comes into use: a successor must not find what belonged to another flow. */
+static void clear_area(const struct mos_ctx *c, uint32_t flow)
+{
+	void *area = mos_shard_user_area(c->shard, flow);
+
+	if (mos_unlikely(area != NULL))
+		memset(area, 0, c->shard->user_area_bytes);
+}
+
 /*
  * A first SYN: make the record and attach it to the passive sockets whose filters accept it. False
  * when it was refused.
@@ -38,6 +47,7 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 
 	if (ids == 0)
 		return false;
+	clear_area(c, mos_flow_table_next_free(&c->flows));
 	w->flow = mos_flow_table_insert(&c->flows, &w->key, w->meta->hash);
 	if (w->flow == MOS_FLOW_NONE) {
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOW_TABLE_FULL, 1);

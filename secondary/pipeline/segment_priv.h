@@ -46,9 +46,27 @@ void mos_segment_read_ts(struct mos_work *w, const struct mos_flow *f);
 /*
  * Behind the SND hook, when a callback has changed the packet: its receiver gets it as it is now.
  * Also when one of those that are told of the payload has, before the receiver's half changes.
- * A first SYN decides by which addresses the server's packets are recognised.
  */
 void mos_segment_edited(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f);
+
+/* A first SYN of a flow whose server has not been heard: by this, or one that came before. */
+static inline bool mos_segment_opens(const struct mos_work *w, const struct mos_flow *f)
+{
+	return (w->seg.flags & (MOS_TCP_SYN | MOS_TCP_ACK | MOS_TCP_RST)) == MOS_TCP_SYN &&
+	       w->from == MOS_CLI && !(f->half[MOS_SVR].flags & MOS_HALF_ISS);
+}
+
+/*
+ * Such a SYN, behind the SND hook: the addresses it goes out with are those by which the server's
+ * packets are recognised.
+ */
+void mos_segment_out(struct mos_ctx *c, const struct mos_work *w, const struct mos_flow *f);
+
+/*
+ * Workers have died on the flow too often, or it has lost its second key: its packets are passed as
+ * they are, or dropped if it is translated. False: this one is worked on, for it opens the flow.
+ */
+bool mos_segment_passes_by(struct mos_ctx *c, const struct mos_work *w, const struct mos_flow *f);
 
 /*
  * The streams' part of the work, in this order; what is asked for in each case is in segment.c.

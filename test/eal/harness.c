@@ -55,11 +55,11 @@ static void new_ring(struct rte_ring *r, const char *name, uint32_t count)
 	ck_assert_int_eq(rte_ring_init(r, name, count, RING_F_SP_ENQ | RING_F_SC_DEQ), 0);
 }
 
-static void new_shard(uint32_t flows, uint32_t ring)
+static void new_shard(uint32_t flows, uint32_t ring, uint32_t area)
 {
 	size_t ring_bytes = (size_t)rte_ring_get_memsize(ring);
 
-	ck_assert_int_eq(mos_shard_plan(&plan, ring_bytes, ring_bytes, flows, 0, CHUNKS), 0);
+	ck_assert_int_eq(mos_shard_plan(&plan, ring_bytes, ring_bytes, flows, area, CHUNKS), 0);
 	hs.shard = lines(plan.total);
 	ck_assert_int_eq(mos_shard_new(hs.shard, &plan, 0, flows), 0);
 	new_ring(hs.shard->rx, "rx", ring);
@@ -75,7 +75,7 @@ void hs_open(const struct hs_opt *opt)
 
 	if (opt == NULL)
 		opt = &usual;
-	new_shard(opt->flows ? opt->flows : 64, opt->ring ? opt->ring : 256);
+	new_shard(opt->flows ? opt->flows : 64, opt->ring ? opt->ring : 256, opt->flow_area);
 	hs.root = lines(sizeof(*hs.root));
 	ck_assert_int_eq(mos_root_new(hs.root, 1, 2, "test"), 0);
 	hs.root->meta_offset = meta_offset;

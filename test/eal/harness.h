@@ -37,6 +37,7 @@ struct hs_opt {
 	uint32_t ring;
 	uint32_t tw_ms;
 	uint32_t timeout_ms;
+	uint32_t flow_area;
 	bool no_ipv6;
 	bool trust_csum;
 	bool wall_clock;

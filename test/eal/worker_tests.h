@@ -62,5 +62,6 @@ TCase *buffer_case(void);
 TCase *policy_case(void);
 TCase *gap_case(void);
 TCase *offset_case(void);
+TCase *nat_case(void);
 
 #endif

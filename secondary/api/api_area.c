@@ -1,0 +1,25 @@
+/* Memory of a flow that outlives the program. */
+#include <errno.h>
+
+#include "mos_ext.h"
+#include "secondary/worker.h"
+
+void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len)
+{
+	struct mos_ctx *c = mos_ctx_live(mctx, true);
+	uint32_t flow;
+	void *area;
+
+	if (c == NULL)
+		return NULL;
+	if (mos_socket_active(&c->sockets, sock, &flow) == NULL) {
+		errno = EBADF;
+		return NULL;
+	}
+	area = mos_shard_user_area(c->shard, flow);
+	if (area == NULL)
+		errno = ENOSYS;
+	else if (len != NULL)
+		*len = c->shard->user_area_bytes;
+	return area;
+}
