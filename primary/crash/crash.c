@@ -15,26 +15,43 @@ static struct mos_counters *counters(struct mos_primary *p)
 }
 
 /*
+ * Put into the tx ring what a ring or the outbox held, if it is a packet of the shard; else it is
+ * left alone: it is of the pool, but somebody else works with it, or no packet at all. Whether its
+ * header is sound, and whether it stands in a ring twice, is seen where it is taken back
+ * (primary/memory). We are the tx ring's only producer now.
+ */
+static bool put_out(struct mos_primary *p, struct mos_shard *s, struct rte_mbuf *m)
+{
+	return mos_pool_map_has(&p->pool_map, m) && mos_meta(p, m)->owner == s->index + 1 &&
+	       rte_ring_sp_enqueue(s->tx, m) == 0;
+}
+
+/*
  * Move the next packet of the rx ring to the tx ring, where the I/O lcore finds it with its
- * verdict. We are the rx ring's only consumer and the tx ring's only producer now. With no room in
- * the tx ring (the supervisor has waited for it) the packet stays; what is no mbuf of the shard is
- * left out, untouched, and the audit finds what was lost.
+ * verdict. We are the rx ring's only consumer now. With no room in the tx ring (the supervisor has
+ * waited for it) the packet stays; what is no mbuf of the shard is left out, untouched, and the
+ * audit finds what was lost.
  */
 static bool move_one(struct mos_primary *p, struct mos_shard *s, const bool *forward)
 {
-	struct mos_pkt_meta *meta;
 	struct rte_mbuf *m;
 
 	if (rte_ring_free_count(s->tx) == 0 || rte_ring_sc_dequeue(s->rx, (void **)&m) != 0)
 		return false;
-	if (!mos_pool_map_has(&p->pool_map, m))
-		return false;
-	meta = mos_meta(p, m);
-	if (meta->owner != s->index + 1)
-		return false; /* of the pool, but not the shard's: somebody else works with it */
-	if (forward != NULL && !*forward)
-		meta->verdict = MOS_VERDICT_DROP;
-	return rte_ring_sp_enqueue(s->tx, m) == 0;
+	if (forward != NULL && !*forward && mos_pool_map_has(&p->pool_map, m) &&
+	    mos_meta(p, m)->owner == s->index + 1)
+		mos_meta(p, m)->verdict = MOS_VERDICT_DROP;
+	return put_out(p, s, m);
+}
+
+/* Send what the program had sent before packet i, from entry *next on. */
+static void send_outbox(struct mos_primary *p, struct mos_shard *s, uint32_t i, uint32_t count,
+                        uint32_t *next, struct mos_crash_report *r)
+{
+	const struct mos_outbox_entry *e = s->outbox.entry;
+
+	for (; *next < count && e[*next].before <= i; (*next)++)
+		r->sent += put_out(p, s, e[*next].mbuf);
 }
 
 static void strike(struct mos_shard *s, struct mos_crash_report *r)
@@ -77,6 +94,7 @@ static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
                     struct mos_crash_report *r)
 {
 	struct mos_ledger_verdict v;
+	uint32_t next = 0;
 
 	r->in_hand = s->ledger.count;
 	r->ledger_bad = !mos_ledger_resolve(&s->ledger, s->rx->cons.tail, s->tx->prod.tail,
@@ -89,9 +107,12 @@ static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
 		finish_dequeue(s, v.done);
 		return;
 	}
-	for (uint32_t i = 0; i < v.done; i++)
+	for (uint32_t i = 0; i < v.done; i++) {
+		send_outbox(p, s, i, v.outbox, &next, r);
 		r->rescued += move_one(p, s, NULL);
-	mos_counter_add(counters(p), MOS_CTR_RESCUED, r->rescued);
+	}
+	send_outbox(p, s, v.done, v.outbox, &next, r); /* in front of the suspect, too */
+	mos_counter_add(counters(p), MOS_CTR_RESCUED, r->rescued + r->sent);
 	if (v.suspect)
 		resolve_suspect(p, s, forward, r);
 	if (v.flow != UINT32_MAX)

@@ -5,7 +5,8 @@
  *     -> lease DEAD -> shard map PARKED (grace period: the rings are ours)
  *     -> mos_crash_repair():
  *          1 rings      dead producer: prod.head = prod.tail; dead consumer: cons.head = cons.tail
- *          2 ledger     finished packets go out by their verdicts; the suspect gets the fail
+ *          2 ledger     finished packets go out by their verdicts, and what the program has sent
+ *                       in between (outbox) where it belongs; the suspect gets the fail
  *                       policy; the flow in hand is marked, so that its successor does not
  *                       trust its streams; the rest stays in the rx ring for the successor
  *          3 audit      every mbuf marked as owned by this shard that is in none of its rings is
@@ -32,6 +33,7 @@ struct rte_ring;
 struct mos_crash_report {
 	uint32_t in_hand;   /* packets the ledger named */
 	uint32_t rescued;   /* finished ones, sent by their verdicts */
+	uint32_t sent;      /* that the program had sent meanwhile: gone out between them */
 	uint32_t waiting;   /* left in the rx ring for the successor */
 	uint32_t recovered; /* mbufs found only by the audit */
 	bool suspect;       /* a packet was being worked on */

@@ -144,10 +144,6 @@ static bool work_on(const struct death *d, uint32_t i, struct rte_mbuf *m)
 	if (d->reach == WORKING && last)
 		return false;
 	mos_meta(&bench.p, m)->verdict = bench_verdict(i);
-	if (d->reach == HALF_DONE && last) {
-		l->stage = MOS_STAGE_IDLE;
-		return false;
-	}
 	mos_ledger_done(l, i);
 	if (d->reach == FLOW_STALE && i + 1 == d->cur) {
 		l->flow = d->flow;

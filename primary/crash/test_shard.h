@@ -38,8 +38,7 @@ enum reach {
 	HALF_BEGUN, /* begin has written all but the count */
 	BEGUN,      /* packet cur has not been started */
 	WORKING,    /* in a stage of packet cur, with its flow if it has one */
-	HALF_DONE,  /* between the stores to stage and to cur of ledger_done(cur) */
-	FLOW_STALE, /* between the stores to cur and to flow of ledger_done(cur - 1) */
+	FLOW_STALE, /* between the stores to at and to flow of ledger_done(cur - 1) */
 	ALL_DONE,   /* nothing is in the tx ring yet */
 	TELLING,    /* in the callback for what a flow has lost: stage AFTER */
 	HALF_SENT,  /* tx prod.head has moved, half of the slots are written */

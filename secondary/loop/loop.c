@@ -51,10 +51,10 @@ static bool primary_leaves(const struct mos_ctx *c)
 }
 
 /*
- * Hand the burst over in one piece: after a death either all of it went out or none. The tx ring
+ * Put n packets into the tx ring in one piece: after a death either all went out or none. The ring
  * is full when the primary is slower than we are; it drains it as long as it lives.
  */
-static bool hand_over(struct mos_ctx *c, struct rte_mbuf **pkts, uint32_t n)
+static bool put_out(struct mos_ctx *c, struct rte_mbuf **pkts, uint32_t n)
 {
 	if (mos_likely(rte_ring_sp_enqueue_bulk(c->shard->tx, (void **)pkts, n, NULL) == n))
 		return true;
@@ -68,6 +68,32 @@ static bool hand_over(struct mos_ctx *c, struct rte_mbuf **pkts, uint32_t n)
 		nanosleep(&nap, NULL);
 	}
 	return true;
+}
+
+/* Each packet of the outbox goes in front of the one that was at hand when it was sent. */
+static uint32_t merge_outbox(const struct mos_shard *s, struct rte_mbuf *const *pkts, uint32_t n,
+                             struct rte_mbuf **all)
+{
+	const struct mos_outbox_entry *e = s->outbox.entry, *end = e + s->ledger.outbox;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		for (; e < end && e->before <= i; e++)
+			all[count++] = e->mbuf;
+		all[count++] = pkts[i];
+	}
+	for (; e < end; e++)
+		all[count++] = e->mbuf;
+	return count;
+}
+
+static bool hand_over(struct mos_ctx *c, struct rte_mbuf **pkts, uint32_t n)
+{
+	struct rte_mbuf *all[MOS_BURST_MAX + MOS_OUTBOX_MAX];
+
+	if (mos_likely(c->shard->ledger.outbox == 0))
+		return put_out(c, pkts, n);
+	return put_out(c, all, merge_outbox(c->shard, pkts, n, all));
 }
 
 static uint32_t take_burst(struct mos_ctx *c, struct rte_mbuf **pkts)

@@ -2,7 +2,8 @@
  * The poll loop of one context: bursts from the rx ring, timers, expiry, adoption, back-off.
  *
  *   round:  clock -> take a burst (rx cons.head) -> ledger begin -> pipeline
- *           -> tx ring in one bulk -> give the burst back (rx cons.tail) -> ledger end
+ *           -> tx ring in one bulk, with what the program has sent
+ *           -> give the burst back (rx cons.tail) -> ledger end
  *           -> timers, expiry, some adopted flows, closed sockets,
  *           streams read by timers -> heartbeat
  *

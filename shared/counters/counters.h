@@ -49,7 +49,7 @@
 	X(SUSPECT_FORWARDED, "packets in hand at a death, forwarded (fail open)")           \
 	X(SUSPECT_DROPPED,                                                                  \
 	  "packets in hand at a death, dropped (fail closed): part of drop_by_app")         \
-	X(RESCUED, "finished packets of a dead worker, sent by the primary")                \
+	X(RESCUED, "packets a dead worker had finished or sent, sent by the primary")       \
 	X(MBUFS_RECOVERED, "mbufs a dead worker had lost, found by the audit")              \
 	X(STALLS, "workers found without progress while packets waited")                    \
 	/* worker */                                                                        \

@@ -5,7 +5,7 @@ bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint3
 {
 	/* Acquire pairs with the releases of the dead worker, for formality's sake. */
 	uint32_t count = __atomic_load_n(&l->count, __ATOMIC_ACQUIRE);
-	uint32_t cur = l->cur;
+	uint32_t cur = l->cur, outbox = l->outbox;
 
 	*out = (struct mos_ledger_verdict){.flow = UINT32_MAX, .stage = l->stage};
 	if (count == 0) {
@@ -13,20 +13,22 @@ bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint3
 			out->flow = l->flow;
 		return true;
 	}
-	if (count > MOS_BURST_MAX || cur > count || l->stage > MOS_STAGE_AFTER)
+	if (count > MOS_BURST_MAX || outbox > MOS_OUTBOX_MAX || cur > count ||
+	    l->stage > MOS_STAGE_AFTER)
 		return false;
 	if (rx_cons_tail != l->rx_tail) /* the dequeue was completed: nothing in hand */
 		return rx_cons_tail - l->rx_tail == count;
 	if (count > waiting)
 		return false;
 	if (tx_prod_tail != l->tx_tail) {
-		if (tx_prod_tail - l->tx_tail != count) /* bursts go out whole */
+		if (tx_prod_tail - l->tx_tail != count + outbox) /* bursts go out whole */
 			return false;
 		out->done = count;
 		out->sent = true;
 		return true;
 	}
 	out->done = cur;
+	out->outbox = outbox;
 	if (cur < count && l->stage == MOS_STAGE_DATA)
 		out->done++; /* its verdict stands */
 	else
@@ -39,6 +41,7 @@ bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint3
 void mos_ledger_reset(struct mos_ledger *l)
 {
 	l->count = 0;
+	l->outbox = 0;
 	l->cur = 0;
 	l->stage = MOS_STAGE_IDLE;
 	l->flow = UINT32_MAX;

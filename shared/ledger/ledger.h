@@ -13,7 +13,8 @@
  *   count == 0                    nothing in hand; at stage AFTER a timer or an adopted flow was
  *   rx cons.tail moved            all is done, only `end` is missing
  *   tx prod.tail moved            the burst went out: complete the dequeue of n
- *   otherwise                     [0, cur) are finished: send them by their verdicts
+ *   otherwise                     [0, cur) are finished: send them by their verdicts, and what
+ *                                 the program has sent between them and behind them
  *                                 cur is the suspect if stage != IDLE
  *                                 at stage DATA cur is finished too: only its flow is not
  *                                 the rest stays in the ring for the successor
@@ -28,9 +29,12 @@
 #ifndef MOS_SHARED_LEDGER_H
 #define MOS_SHARED_LEDGER_H
 
+#include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "shared/ledger/outbox.h"
 #include "shared/platform.h"
 
 #define MOS_BURST_MAX 32
@@ -52,18 +56,28 @@ struct mos_ledger {
 	uint32_t count;   /* S packets in hand, 0 = none; written last by begin, first by end */
 	uint32_t rx_tail; /* S rx cons.tail before the burst */
 	uint32_t tx_tail; /* S tx prod.tail before the burst */
-	uint32_t cur;     /* S packet that is worked on, [0, count] */
-	uint32_t stage;   /* S enum mos_ledger_stage */
-	uint32_t flow;    /* S its flow record, UINT32_MAX = none */
+	uint32_t outbox;  /* S packets in the outbox; says nothing while count is 0 */
+	union {
+		uint64_t at; /* S both of the following */
+		struct {
+			uint32_t cur;   /* S packet that is worked on, [0, count] */
+			uint32_t stage; /* S enum mos_ledger_stage */
+		};
+	};
+	uint32_t flow; /* S its flow record, UINT32_MAX = none */
 } MOS_CACHE_ALIGNED;
+static_assert(offsetof(struct mos_ledger, stage) == offsetof(struct mos_ledger, cur) + 4 &&
+                      __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "mos_ledger_done stores cur and stage as one word");
 
 /* What is to be done with a dead worker's burst. */
 struct mos_ledger_verdict {
-	uint32_t done;  /* first `done` packets of the ring: forward by their verdicts */
-	bool sent;      /* instead: all `done` packets were handed over; only dequeue them */
-	bool suspect;   /* the next packet is the suspect */
-	uint32_t flow;  /* flow it worked on, UINT32_MAX = none; also at stage AFTER */
-	uint32_t stage; /* enum mos_ledger_stage at death */
+	uint32_t done;   /* first `done` packets of the ring: forward by their verdicts */
+	uint32_t outbox; /* entries of the outbox that go out with them; 0 when sent */
+	bool sent;       /* instead: all `done` packets were handed over; only dequeue them */
+	bool suspect;    /* the next packet is the suspect */
+	uint32_t flow;   /* flow it worked on, UINT32_MAX = none; also at stage AFTER */
+	uint32_t stage;  /* enum mos_ledger_stage at death */
 };
 
 /* ---- worker ---- */
@@ -74,8 +88,8 @@ static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32
 {
 	l->rx_tail = rx_tail;
 	l->tx_tail = tx_tail;
-	l->cur = 0;
-	l->stage = MOS_STAGE_IDLE;
+	l->outbox = 0;
+	l->at = (uint64_t)MOS_STAGE_IDLE << 32;
 	l->flow = UINT32_MAX;
 	__atomic_store_n(&l->count, count, __ATOMIC_RELEASE); /* what it counts is written */
 }
@@ -92,17 +106,28 @@ static inline void mos_ledger_flow(struct mos_ledger *l, uint32_t flow)
 	__atomic_store_n(&l->flow, flow, __ATOMIC_RELEASE);
 }
 
-/* Packet i is finished: its verdict stands in its meta data. */
+/*
+ * Packet i is finished: its verdict stands in its meta data. One store says so: between two of them
+ * the packet would be unfinished and not started, or its successor the suspect. The successor
+ * would then work again on a packet that may have been edited, which would edit it twice, and send
+ * again what was sent for it.
+ */
 static inline void mos_ledger_done(struct mos_ledger *l, uint32_t i)
 {
-	/*
-	 * Stage first: a death between the two stores reads as "packet i not started" and it is
-	 * processed again by the successor; the other order would make packet i + 1 the suspect.
-	 * Being seen twice by the flow state is harmless (a retransmission).
-	 */
-	__atomic_store_n(&l->stage, MOS_STAGE_IDLE, __ATOMIC_RELEASE);
-	__atomic_store_n(&l->cur, i + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&l->at, (uint64_t)MOS_STAGE_IDLE << 32 | (i + 1), __ATOMIC_RELEASE);
 	l->flow = UINT32_MAX;
+}
+
+/* A burst is in hand: what is sent goes into the outbox. */
+static inline bool mos_ledger_in_hand(const struct mos_ledger *l)
+{
+	return l->count != 0;
+}
+
+/* The outbox now has n entries, in the order of their `before`. Only with a burst in hand. */
+static inline void mos_ledger_outbox(struct mos_ledger *l, uint32_t n)
+{
+	__atomic_store_n(&l->outbox, n, __ATOMIC_RELEASE); /* entry and packet are written */
 }
 
 /* The burst was handed over and given back: nothing is in hand. */
@@ -116,7 +141,7 @@ static inline void mos_ledger_end(struct mos_ledger *l)
 /*
  * Decide from the ledger and the two ring positions as the dead worker left them. Every value is
  * checked: a ledger that makes no sense (count over MOS_BURST_MAX or over `waiting`, the packets
- * between cons.tail and prod.tail) gives an empty verdict and returns false.
+ * between cons.tail and prod.tail; outbox over MOS_OUTBOX_MAX) gives an empty verdict and returns false.
  */
 bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint32_t tx_prod_tail,
                         uint32_t waiting, struct mos_ledger_verdict *out);

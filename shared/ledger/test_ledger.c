@@ -34,7 +34,7 @@ enum reach {
 	BEGUN,      /* at packet cur, which has not been started */
 	STAGE,      /* in a stage of packet cur, its flow not known */
 	FLOW_KNOWN, /* in a stage of packet cur, which belongs to FLOW */
-	HALF_DONE,  /* between the two stores of mos_ledger_done */
+	FLOW_STALE, /* between the two stores of mos_ledger_done: packet cur is done */
 	ALL_DONE,   /* every packet is done, the tx ring has nothing yet */
 	NEW_DATA,   /* and the new data of FLOW is told */
 	TOLD,       /* and has been told */
@@ -67,7 +67,8 @@ static const struct death deaths[] = {
 	{FLOW_KNOWN,   3,         MOS_STAGE_END,    3,     false, true,   FLOW},
 	{FLOW_KNOWN,   3,         MOS_STAGE_DATA,   4,     false, false,  FLOW},
 	{FLOW_KNOWN,   BURST - 1, MOS_STAGE_DATA,   BURST, false, false,  FLOW},
-	{HALF_DONE,    3,         MOS_STAGE_RCV,    3,     false, false,  NONE},
+	{FLOW_STALE,   3,         MOS_STAGE_RCV,    4,     false, false,  NONE},
+	{FLOW_STALE,   BURST - 1, MOS_STAGE_END,    BURST, false, false,  NONE},
 	{BEGUN,        4,         MOS_STAGE_IDLE,   4,     false, false,  NONE},
 	{STAGE,        BURST - 1, MOS_STAGE_RAW,    BURST - 1, false, true, NONE},
 	{ALL_DONE,     BURST,     MOS_STAGE_IDLE,   BURST, false, false,  NONE},
@@ -86,24 +87,28 @@ struct rings {
 	uint32_t waiting; /* rx prod.tail - cons.tail */
 };
 
-/* The worker's life up to its death, from rings that stand at `r`. */
-static void live(const struct death *d, struct rings *r)
+/* The worker's life up to its death, from rings that stand at `r`; it has sent `outbox` packets. */
+static void live(const struct death *d, struct rings *r, uint32_t outbox)
 {
 	if (d->reach == TAKEN)
 		return;
 	mos_ledger_begin(worker, BURST, r->rx_tail, r->tx_tail);
+	for (uint32_t i = 0; i < outbox && d->cur > 0; i++)
+		mos_ledger_outbox(worker, i + 1);
 	for (uint32_t i = 0; i < d->cur; i++) {
 		mos_ledger_stage(worker, MOS_STAGE_LOOKUP);
 		mos_ledger_flow(worker, 1000 + i);
 		mos_ledger_stage(worker, MOS_STAGE_RCV);
 		mos_ledger_done(worker, i);
 	}
-	if (d->reach == STAGE || d->reach == FLOW_KNOWN || d->reach == HALF_DONE)
+	if (d->reach == STAGE || d->reach == FLOW_KNOWN || d->reach == FLOW_STALE)
 		mos_ledger_stage(worker, d->stage);
-	if (d->reach == FLOW_KNOWN || d->reach == HALF_DONE)
+	if (d->reach == FLOW_KNOWN || d->reach == FLOW_STALE)
 		mos_ledger_flow(worker, FLOW);
-	if (d->reach == HALF_DONE)
-		worker->stage = MOS_STAGE_IDLE; /* the first of the stores of mos_ledger_done */
+	if (d->reach == FLOW_STALE) {
+		mos_ledger_done(worker, d->cur);
+		worker->flow = FLOW;
+	}
 	if (d->reach >= NEW_DATA) {
 		mos_ledger_flow(worker, FLOW);
 		mos_ledger_stage(worker, MOS_STAGE_AFTER);
@@ -113,7 +118,7 @@ static void live(const struct death *d, struct rings *r)
 		mos_ledger_flow(worker, NONE);
 	}
 	if (d->reach >= SENT)
-		r->tx_tail += BURST;
+		r->tx_tail += BURST + worker->outbox;
 	if (d->reach >= DEQUEUED) {
 		r->rx_tail += BURST;
 		r->waiting -= BURST;
@@ -126,21 +131,28 @@ static void live(const struct death *d, struct rings *r)
 	}
 }
 
-static void check(const struct death *d, struct rings r)
+static void check_with(const struct death *d, struct rings r, uint32_t outbox)
 {
 	struct mos_ledger_verdict v;
 
 	mos_ledger_reset(primary);
-	live(d, &r);
+	live(d, &r, outbox);
 	ck_assert(mos_ledger_resolve(primary, r.rx_tail, r.tx_tail, r.waiting, &v));
 	ck_assert_uint_eq(v.done, d->done);
+	ck_assert_uint_eq(v.outbox, d->reach >= SENT || d->cur == 0 ? 0 : outbox);
 	ck_assert(v.sent == d->sent);
 	ck_assert(v.suspect == d->suspect);
 	ck_assert_uint_eq(v.flow, d->flow);
 	if (d->reach != TAKEN)
-		ck_assert_uint_eq(v.stage, d->stage == MOS_STAGE_RCV && d->reach == HALF_DONE
-		                                   ? MOS_STAGE_IDLE
-		                                   : d->stage);
+		ck_assert_uint_eq(v.stage, d->reach == FLOW_STALE ? MOS_STAGE_IDLE : d->stage);
+}
+
+static void check(const struct death *d, struct rings r)
+{
+	check_with(d, r, 0);
+	check_with(d, r, 1);
+	check_with(d, r, 5);
+	check_with(d, r, MOS_OUTBOX_MAX);
 }
 
 START_TEST(death_at_each_stage_is_resolved)
@@ -184,6 +196,10 @@ static const struct {
 	{"rx moved back", {.count = 8, .rx_tail = 8}, {0, 8, 8}},
 	{"tx moved by less", {.count = 8}, {0, 7, 8}},
 	{"tx moved by more", {.count = 8}, {0, 9, 8}},
+	{"outbox too full", {.count = 8, .outbox = MOS_OUTBOX_MAX + 1}, {0, 0, 8}},
+	{"outbox of all ones", {.count = 8, .outbox = UINT32_MAX}, {0, 0, 8}},
+	{"tx moved without the outbox", {.count = 8, .outbox = 3}, {0, 8, 8}},
+	{"tx moved by the outbox alone", {.count = 8, .outbox = 3}, {0, 3, 8}},
 	{"tx moved back", {.count = 8, .tx_tail = 8}, {0, 0, 8}},
 };
 
@@ -197,7 +213,33 @@ START_TEST(ledger_without_sense_gives_an_empty_verdict)
 	              garbage[_i].lie);
 	ck_assert_uint_eq(v.done, 0);
 	ck_assert(!v.sent && !v.suspect);
+	ck_assert_uint_eq(v.outbox, 0);
 	ck_assert_uint_eq(v.flow, NONE);
+}
+END_TEST
+
+/* A packet that was edited must not be worked on twice: there is no moment between the two. */
+START_TEST(a_packet_is_in_work_or_finished_but_never_neither)
+{
+	mos_ledger_begin(worker, 8, 1, 2);
+	mos_ledger_stage(worker, MOS_STAGE_SND);
+	ck_assert_uint_eq(worker->at, (uint64_t)MOS_STAGE_SND << 32 | 0);
+	mos_ledger_done(worker, 0);
+	ck_assert_uint_eq(worker->at, (uint64_t)MOS_STAGE_IDLE << 32 | 1);
+	ck_assert_uint_eq(primary->cur, 1);
+	ck_assert_uint_eq(primary->stage, MOS_STAGE_IDLE);
+}
+END_TEST
+
+START_TEST(a_new_burst_has_an_empty_outbox)
+{
+	mos_ledger_begin(worker, 8, 1, 2);
+	ck_assert(mos_ledger_in_hand(worker));
+	mos_ledger_outbox(worker, 7);
+	mos_ledger_end(worker);
+	ck_assert(!mos_ledger_in_hand(worker));
+	mos_ledger_begin(worker, 3, 9, 17);
+	ck_assert_uint_eq(primary->outbox, 0);
 }
 END_TEST
 
@@ -220,6 +262,7 @@ START_TEST(random_bytes_never_point_outside)
 		ck_assert_uint_le(v.done, r.waiting);
 		ck_assert(!v.suspect || v.done < r.waiting);
 		ck_assert_uint_le(v.done, MOS_BURST_MAX);
+		ck_assert_uint_le(v.outbox, MOS_OUTBOX_MAX);
 	}
 }
 END_TEST
@@ -265,6 +308,8 @@ int main(void)
 	tcase_add_loop_test(tc, positions_may_wrap_within_the_burst, 0, death_count);
 	tcase_add_loop_test(tc, ledger_without_sense_gives_an_empty_verdict, 0,
 	                    sizeof(garbage) / sizeof(garbage[0]));
+	tcase_add_test(tc, a_packet_is_in_work_or_finished_but_never_neither);
+	tcase_add_test(tc, a_new_burst_has_an_empty_outbox);
 	tcase_add_test(tc, random_bytes_never_point_outside);
 	tcase_add_test(tc, reset_ledger_is_empty);
 	tcase_add_test(tc, every_stage_has_a_name);

@@ -5,7 +5,7 @@
  *
  *   ring   producer   consumer   holds
  *   rx     I/O lcore  worker     packets to process; the burst in hand stays in it (see ledger.h)
- *   tx     worker     I/O lcore  the same mbufs with their verdicts
+ *   tx     worker     I/O lcore  the same mbufs with their verdicts, and those it made
  *   blank  I/O lcore  worker     empty mbufs for packets a worker makes
  *
  * All rings are single producer, single consumer, with positions that survive the death of either
@@ -19,6 +19,7 @@
 
 #include "shared/counters/counters.h"
 #include "shared/ledger/ledger.h"
+#include "shared/ledger/outbox.h"
 #include "shared/lease/lease.h"
 
 struct rte_ring;
@@ -43,6 +44,7 @@ struct mos_shard {
 	struct mos_lease lease;
 	struct mos_ledger ledger;
 	struct mos_counters counters; /* S */
+	struct mos_outbox outbox;     /* S what the program sends while a burst is in hand */
 } MOS_CACHE_ALIGNED;
 
 /* Where the parts of a shard lie, as offsets from its start. */
