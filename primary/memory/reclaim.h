@@ -22,6 +22,13 @@
 /* Check a chain of segments, each one of the pool, that adds up. */
 bool mos_segments_sound(const struct mos_primary *p, const struct rte_mbuf *m);
 
+/*
+ * Check what a packet asks of a device: the checksums of IPv4 and TCP and nothing else, of headers
+ * that lie in its only segment where it says. Drivers believe it: one that computes checksums itself
+ * would write beyond the packet, and hardware may stop.
+ */
+bool mos_offload_sound(const struct rte_mbuf *m);
+
 /* Give a packet whose header is bent back to the pool, formatted anew. */
 void mos_packet_renew(struct mos_primary *p, struct rte_mbuf *m);
 
@@ -32,6 +39,8 @@ static inline bool mos_header_sound(const struct mos_primary *p, const struct rt
 	    rte_mbuf_refcnt_read(m) != 1 ||
 	    (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) != 0 ||
 	    (uint32_t)m->data_off + m->data_len > m->buf_len)
+		return false;
+	if (mos_unlikely((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0) && !mos_offload_sound(m))
 		return false;
 	if (mos_likely(m->nb_segs == 1))
 		return m->next == NULL && m->pkt_len == m->data_len;

@@ -17,6 +17,8 @@
 
 enum { RECONNECT_POLLS = 10 };
 
+#define TX_CSUM (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+
 static int __attribute__((format(printf, 4, 5)))
 fail(char *err, size_t err_len, int code, const char *fmt, ...)
 {
@@ -40,8 +42,9 @@ static int cannot_start(const struct mos_port *port, int code, char *err, size_t
 }
 
 /*
- * One queue each way, no offloads: frames must come and go as they are on the wire. Chains of mbufs
- * (long frames of a capture, of a memif) are sent where the device can.
+ * One queue each way, no offloads by themselves: frames must come and go as they are on the wire.
+ * Chains of mbufs (long frames of a capture, of a memif) are sent where the device can, and
+ * checksums are left to one that computes those of IPv4 and TCP, for packets that ask for it.
  */
 static int configure(struct mos_port *port, struct rte_mempool *pool, char *err, size_t err_len)
 {
@@ -55,6 +58,9 @@ static int configure(struct mos_port *port, struct rte_mempool *pool, char *err,
 	if (rc == 0) {
 		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 		port->chains |= conf.txmode.offloads != 0;
+		port->csum_offload = (info.tx_offload_capa & TX_CSUM) == TX_CSUM;
+		if (port->csum_offload)
+			conf.txmode.offloads |= TX_CSUM;
 		rc = rte_eth_dev_configure(id, 1, 1, &conf);
 	}
 	if (rc == 0)
@@ -87,6 +93,7 @@ static void fill_row(struct mos_port_row *row, const struct mos_port *port, int 
 	row->lossless = port->lossless;
 	row->dpdk_port = port->dpdk_port;
 	row->mtu = port->mtu;
+	row->csum_offload = port->csum_offload;
 }
 
 static int start_port(struct mos_port *port, struct mos_primary *p, uint32_t index, char *err,

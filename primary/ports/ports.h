@@ -56,6 +56,7 @@ struct mos_port {
 	uint16_t mtu;        /* bytes of IP packet */
 	bool any_length;     /* sends frames of any length (a file, a sink) */
 	bool chains;         /* sends packets that are spread over several mbufs */
+	bool csum_offload;   /* computes checksums of IPv4 and TCP when a packet asks for it */
 	bool link_unknown;   /* what the driver says of the link may be wrong: taken for up */
 	bool reconnects;     /* a memif client: started again until it has its server */
 	bool leaves_handler; /* its driver's handlers of interrupts outlive the port */

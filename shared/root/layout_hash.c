@@ -40,6 +40,7 @@ uint64_t mos_layout_hash(void)
 		offsetof(struct mos_settings, verify_tcp_csum),
 		sizeof(struct mos_port_row),
 		offsetof(struct mos_port_row, dpdk_port),
+		offsetof(struct mos_port_row, csum_offload),
 		sizeof(struct mos_shard),
 		offsetof(struct mos_shard, rx),
 		offsetof(struct mos_shard, flow_table),

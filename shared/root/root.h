@@ -39,14 +39,15 @@ enum mos_run_state {
 
 /* One row of the port table. Letters as in struct mos_root. */
 struct mos_port_row {
-	char name[64];      /* I as in mos.conf: "veth0", "net_pcap0", "0000:03:00.0" */
-	uint8_t mac[6];     /* I */
-	uint8_t pair;       /* I index of the port frames leave by, MOS_PORT_NONE = none */
-	uint8_t lossless;   /* I a capture file: waits instead of dropping */
-	uint16_t dpdk_port; /* I */
-	uint16_t mtu;       /* I bytes of IP packet */
-	uint8_t link_up;    /* P */
-	uint8_t at_end;     /* P the capture file has ended */
+	char name[64];        /* I as in mos.conf: "veth0", "net_pcap0", "0000:03:00.0" */
+	uint8_t mac[6];       /* I */
+	uint8_t pair;         /* I index of the port frames leave by, MOS_PORT_NONE = none */
+	uint8_t lossless;     /* I a capture file: waits instead of dropping */
+	uint16_t dpdk_port;   /* I */
+	uint16_t mtu;         /* I bytes of IP packet */
+	uint8_t link_up;      /* P */
+	uint8_t at_end;       /* P the capture file has ended */
+	uint8_t csum_offload; /* I checksums of IPv4 and TCP can be left to it */
 };
 
 /*
