@@ -552,7 +552,7 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
  *
  * It goes out before the packet at hand and behind those that were processed before it, also if the
  * program dies right after the call. It raises no events, and no flow knows of it. Callbacks and
- * timers; any monitoring socket. At most 256 between two packets of the network.
+ * timers; any monitoring socket. At most 256 during a burst, which is up to 32 packets.
  *
  * Returns 0 once the packet is queued to be sent, or -1 when nothing was sent.
  *   EACCES        bad context, or pkt is NULL

@@ -16,9 +16,6 @@
 
 /* clang-format off */
 
-/* Packets of monitoring sockets */
-UNBUILT(int,     -1, mtcp_sendpkt,    mctx_t mctx, int sock, const struct pkt_info *pkt)
-
 /* End-host sockets */
 UNBUILT(int,     -1, mtcp_pipe,             mctx_t mctx, int pipeid[2])
 UNBUILT(int,     -1, mtcp_setsock_nonblock, mctx_t mctx, int sock)

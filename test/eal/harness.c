@@ -26,6 +26,9 @@ static int meta_offset;
 static struct mos_shard_plan plan;
 static unsigned attached;    /* workers so far */
 static unsigned in_the_pool; /* packets at hs_open: a test that failed may keep some */
+static struct rte_mbuf *blank[HS_OUT_MAX]; /* of hs_open, and not sent yet */
+static uint32_t blank_count;
+static struct hs_out made[HS_OUT_MAX];
 
 void hs_eal(void)
 {
@@ -58,14 +61,37 @@ static void new_ring(struct rte_ring *r, const char *name, uint32_t count)
 static void new_shard(uint32_t flows, uint32_t ring, uint32_t area)
 {
 	size_t ring_bytes = (size_t)rte_ring_get_memsize(ring);
+	size_t blank_bytes = (size_t)rte_ring_get_memsize(HS_OUT_MAX);
 
-	ck_assert_int_eq(mos_shard_plan(&plan, ring_bytes, ring_bytes, flows, area, CHUNKS), 0);
+	ck_assert_int_eq(mos_shard_plan(&plan, ring_bytes, blank_bytes, flows, area, CHUNKS), 0);
 	hs.shard = lines(plan.total);
 	ck_assert_int_eq(mos_shard_new(hs.shard, &plan, 0, flows), 0);
 	new_ring(hs.shard->rx, "rx", ring);
 	new_ring(hs.shard->tx, "tx", ring);
-	new_ring(hs.shard->blank, "blank", ring);
+	new_ring(hs.shard->blank, "blank", HS_OUT_MAX);
 	mos_shard_publish(hs.shard);
+}
+
+static void fill_blanks(uint32_t n)
+{
+	ck_assert_uint_le(n, HS_OUT_MAX);
+	ck_assert_int_eq(rte_pktmbuf_alloc_bulk(hs.pool, blank, n), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		*hs_meta(blank[i]) = (struct mos_pkt_meta){.owner = 1};
+		ck_assert_int_eq(rte_ring_sp_enqueue(hs.shard->blank, blank[i]), 0);
+	}
+	blank_count = n;
+}
+
+static void fill_ports(void)
+{
+	for (uint8_t i = 0; i < hs.root->port_count; i++) {
+		struct mos_port_row *row = &hs.root->port[i];
+
+		row->pair = !i;
+		row->mtu = 1500;
+		row->link_up = 1;
+	}
 }
 
 void hs_open(const struct hs_opt *opt)
@@ -94,10 +120,13 @@ void hs_open(const struct hs_opt *opt)
 	set->verify_tcp_csum = !opt->trust_csum;
 	hs.now_ns = HS_START_NS;
 	hs.root->clock_ns = hs.now_ns;
+	fill_ports();
 	mos_root_publish(hs.root);
+	hs.made = made;
 	hs.sent = hs.came_out = hs.dropped = 0;
 	hs.may_drop = false;
 	in_the_pool = rte_mempool_avail_count(hs.pool);
+	fill_blanks(opt->blanks ? opt->blanks : 16);
 	hs.show_sock = false;
 	hs.act = NULL;
 	hs.out = NULL;
@@ -125,10 +154,20 @@ void hs_attach(unsigned i)
 	attached = i + 1;
 }
 
+/* Send what was sent in front of packet i. */
+static void bury_outbox(uint32_t count, uint32_t i, uint32_t *next)
+{
+	const struct mos_outbox_entry *e = hs.shard->outbox.entry;
+
+	for (; *next < count && e[*next].before <= i; (*next)++)
+		ck_assert_int_eq(rte_ring_sp_enqueue(hs.shard->tx, e[*next].mbuf), 0);
+}
+
 struct mos_ledger_verdict hs_bury(void)
 {
 	struct mos_shard *s = hs.shard;
 	struct mos_ledger_verdict v;
+	uint32_t next = 0;
 	void *m;
 
 	atomic_store(&hs.c->state, MOS_CTX_BUSY); /* nobody will use it again */
@@ -138,10 +177,13 @@ struct mos_ledger_verdict hs_bury(void)
 	ck_assert(mos_ledger_resolve(&s->ledger, s->rx->cons.tail, s->tx->prod.tail,
 	                             rte_ring_count(s->rx), &v));
 	for (uint32_t i = 0; i < v.done + v.suspect; i++) {
+		bury_outbox(v.outbox, i, &next);
 		ck_assert_int_eq(rte_ring_sc_dequeue(s->rx, &m), 0);
 		if (!v.sent)
 			ck_assert_int_eq(rte_ring_sp_enqueue(s->tx, m), 0);
 	}
+	bury_outbox(v.outbox, v.done, &next);
+	ck_assert_uint_eq(next, v.outbox);
 	if (v.flow != MOS_FLOW_NONE)
 		mos_flow_at(&hs.c->flows, v.flow)->flags |= MOS_FLOW_TORN;
 	mos_ledger_reset(&s->ledger);
@@ -156,6 +198,7 @@ void hs_clear(void)
 	hs.log_len = 0;
 	hs.log[0] = '\0';
 	hs.last_line = 0;
+	hs.made_count = hs.net_count = 0;
 }
 
 static const char *event_name(event_t event)
@@ -394,15 +437,53 @@ struct rte_mbuf *hs_send(const struct hs_pkt *p)
 
 /* ---- rounds ---- */
 
+/* True once: the pool may give it to the network later. */
+static bool was_blank(const struct rte_mbuf *m)
+{
+	for (uint32_t i = 0; i < blank_count; i++) {
+		if (blank[i] == m) {
+			blank[i] = blank[--blank_count];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Note what the application has sent. */
+static void take_sent(struct rte_mbuf *m)
+{
+	struct hs_out *o = &hs.made[hs.made_count++];
+
+	ck_assert_uint_le(hs.made_count, HS_OUT_MAX);
+	ck_assert_uint_eq(hs_meta(m)->owner, 1);
+	ck_assert_uint_eq(hs_meta(m)->verdict, MOS_VERDICT_FORWARD);
+	ck_assert_uint_eq(m->nb_segs, 1);
+	ck_assert_uint_eq(m->data_len, m->pkt_len);
+	o->len = m->pkt_len;
+	ck_assert_uint_le(o->len, sizeof(o->bytes));
+	memcpy(o->bytes, rte_pktmbuf_mtod(m, const void *), o->len);
+	o->meta = *hs_meta(m);
+	o->ol_flags = m->ol_flags;
+	o->behind = hs.net_count;
+	rte_pktmbuf_free(m);
+}
+
 /* What the tx ring holds is what was first in the rx ring, whole and with a verdict. */
 static void take_out(void *const *first, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = NULL;
+	struct rte_mbuf *m = NULL;
+	uint32_t i = 0;
+
+	while (rte_ring_sc_dequeue(hs.shard->tx, (void **)&m) == 0) {
 		uint8_t verdict;
 
-		ck_assert_int_eq(rte_ring_sc_dequeue(hs.shard->tx, (void **)&m), 0);
-		ck_assert_ptr_eq(m, first[i]);
+		if (was_blank(m)) {
+			take_sent(m);
+			continue;
+		}
+		ck_assert_uint_lt(i, n);
+		ck_assert_ptr_eq(m, first[i++]);
+		hs.net_count++;
 		ck_assert_uint_eq(hs_meta(m)->owner, 1);
 		verdict = hs_meta(m)->verdict;
 		ck_assert(verdict == MOS_VERDICT_FORWARD ||
@@ -412,6 +493,7 @@ static void take_out(void *const *first, uint32_t n)
 			hs.out(m);
 		rte_pktmbuf_free(m);
 	}
+	ck_assert_uint_eq(i, n);
 	hs.came_out += n;
 }
 
@@ -421,8 +503,13 @@ static void take_leftovers(void)
 	struct rte_mbuf *m = NULL;
 
 	while (rte_ring_sc_dequeue(hs.shard->tx, (void **)&m) == 0) {
+		if (was_blank(m)) {
+			take_sent(m);
+			continue;
+		}
 		rte_pktmbuf_free(m);
 		hs.came_out++;
+		hs.net_count++;
 	}
 }
 
@@ -517,6 +604,8 @@ void hs_close(void)
 		hs.came_out++;
 	}
 	ck_assert_uint_eq(hs.came_out, hs.sent);
+	while (rte_ring_sc_dequeue(hs.shard->blank, (void **)&m) == 0)
+		rte_pktmbuf_free(m);
 	ck_assert_uint_eq(rte_mempool_avail_count(hs.pool), in_the_pool);
 	free(hs.shard);
 	free(hs.root);

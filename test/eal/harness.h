@@ -41,7 +41,20 @@ struct hs_opt {
 	bool no_ipv6;
 	bool trust_csum;
 	bool wall_clock;
+	uint32_t blanks; /* packets in the blank ring, 0 = 16 */
 };
+
+/* A packet that the application sent. */
+struct hs_out {
+	uint8_t bytes[2048];
+	uint32_t len;
+	struct mos_pkt_meta meta;
+	uint64_t ol_flags;
+	uint32_t
+		behind; /* so many packets of the network came out in front of it, since hs_clear */
+};
+
+#define HS_OUT_MAX 1024
 
 /* A TCP packet. Client 10.0.0.1 + flow, port 40000, to server 10.0.1.2:443, or the way back. */
 struct hs_pkt {
@@ -69,6 +82,9 @@ struct harness {
 	uint32_t dropped;        /* of those that came out */
 	/* Called with each packet of a round that comes out, before it is freed; may be NULL. */
 	void (*out)(struct rte_mbuf *m);
+	struct hs_out *made; /* what the application sent since hs_clear; HS_OUT_MAX of them */
+	uint32_t made_count;
+	uint32_t net_count; /* packets of the network that came out since hs_clear */
 
 	bool show_sock;
 	char log[65536];
@@ -116,7 +132,7 @@ struct mos_pkt_meta *hs_meta(struct rte_mbuf *m);
 
 /*
  * One round. Checks that the ledger is empty after it, that what left the rx ring came out of tx in
- * the same order, and takes it. Returns how many packets that were.
+ * the same order, and takes it, with what the application sent. Returns how many packets that were.
  */
 uint32_t hs_round(void);
 
@@ -129,6 +145,7 @@ uint32_t hs_round(void);
 		ck_assert_str_eq(hs.log, lines);  \
 	} while (0)
 
+/* Forget the log and what was sent. */
 void hs_clear(void);
 
 /* From now on, body is the application's code in callbacks of this event at this hook. */

@@ -63,5 +63,6 @@ TCase *policy_case(void);
 TCase *gap_case(void);
 TCase *offset_case(void);
 TCase *nat_case(void);
+TCase *send_case(void);
 
 #endif
