@@ -1,0 +1,43 @@
+#include "apps/rewrite/mss.h"
+
+#define TCP_HEADER 20 /* bytes, without options */
+
+enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_MSS_LEN = 4 };
+
+size_t mss_find(const uint8_t *tcp, size_t len, uint16_t *mss)
+{
+	for (size_t at = TCP_HEADER; at < len && tcp[at] != OPTION_END;) {
+		if (tcp[at] == OPTION_NOP) {
+			at++;
+			continue;
+		}
+		if (at + 1 == len || tcp[at + 1] < 2 || tcp[at + 1] > len - at)
+			return 0;
+		if (tcp[at] == OPTION_MSS && tcp[at + 1] == OPTION_MSS_LEN) {
+			*mss = (uint16_t)(tcp[at + 2] << 8 | tcp[at + 3]);
+			return at + 2;
+		}
+		at += tcp[at + 1];
+	}
+	return 0;
+}
+
+/* room may be less than nothing. */
+static uint16_t at_least_min(uint16_t mss, long room)
+{
+	if (mss <= MSS_MIN || room >= mss)
+		return mss;
+	return room < MSS_MIN ? MSS_MIN : (uint16_t)room;
+}
+
+uint16_t mss_for_word(uint16_t mss, size_t len, size_t by_len)
+{
+	long most = by_len > len ? (long)(mss * len / by_len) : mss;
+
+	return at_least_min(mss, most - (long)(len - 1));
+}
+
+uint16_t mss_for_line(uint16_t mss, size_t add)
+{
+	return at_least_min(mss, (long)mss - (long)add);
+}
