@@ -15,17 +15,22 @@ struct translation {
 	in_port_t client_port, outside_port;
 };
 
+enum { CORES_MAX = 16, FIRST_PORT = 1025, LAST_PORT = 65535 };
+
 static in_addr_t outside;
 static int cores;
+static unsigned last_port[CORES_MAX]; /* each context looks on from its own */
 
 static in_port_t choose_port(mctx_t mctx, const struct sockaddr_in *server)
 {
-	unsigned port;
+	unsigned *port = &last_port[mctx->cpu], tries;
 
-	for (port = 1025; port < 65535; port++)
-		if (GetRSSCPUCore(outside, server->sin_addr.s_addr, htons((uint16_t)port),
+	for (tries = 0; tries < LAST_PORT - FIRST_PORT; tries++) {
+		*port = *port < FIRST_PORT || *port >= LAST_PORT ? FIRST_PORT : *port + 1;
+		if (GetRSSCPUCore(outside, server->sin_addr.s_addr, htons((uint16_t)*port),
 		                  server->sin_port, cores) == mctx->cpu)
-			return htons((uint16_t)port);
+			return htons((uint16_t)*port);
+	}
 	return 0;
 }
 
@@ -72,24 +77,37 @@ static void on_end(mctx_t mctx, int sock, int side, uint64_t event, filter_arg_t
 	mtcp_set_uctx(mctx, sock, NULL);
 }
 
-int main(int argc, char **argv)
+static mctx_t start(int cpu)
 {
 	union monitor_filter ft = {0};
-	mctx_t ctx;
+	mctx_t ctx = mtcp_create_context(cpu);
 	int sock;
 
-	if (argc < 4 || (outside = inet_addr(argv[2])) == INADDR_NONE)
-		return EXIT_FAILURE;
-	cores = atoi(argv[3]);
-	if (mtcp_init(argv[1]) || !(ctx = mtcp_create_context(0)))
-		return EXIT_FAILURE;
+	if (!ctx)
+		exit(EXIT_FAILURE);
 	sock = mtcp_socket(ctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 	ft.stream_syn_filter = "src net 10.0.0.0 mask 255.0.0.0 and not dst port 22";
 	if (sock < 0 || mtcp_bind_monitor_filter(ctx, sock, &ft) < 0 ||
 	    mtcp_register_callback(ctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet) < 0 ||
 	    mtcp_register_callback(ctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0)
+		exit(EXIT_FAILURE);
+	return ctx;
+}
+
+int main(int argc, char **argv)
+{
+	mctx_t ctx[CORES_MAX];
+	int i;
+
+	if (argc < 4 || (outside = inet_addr(argv[2])) == INADDR_NONE)
 		return EXIT_FAILURE;
-	mtcp_app_join(ctx);
+	cores = atoi(argv[3]);
+	if (cores < 1 || cores > CORES_MAX || mtcp_init(argv[1]))
+		return EXIT_FAILURE;
+	for (i = 0; i < cores; i++)
+		ctx[i] = start(i);
+	for (i = 0; i < cores; i++)
+		mtcp_app_join(ctx[i]);
 	mtcp_destroy();
 	return EXIT_SUCCESS;
 }

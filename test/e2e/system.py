@@ -17,6 +17,7 @@ MIDSTAT = os.path.join(BUILD, "apps/midstat/midstat")
 FIREWALL = os.path.join(BUILD, "apps/simple_firewall/simple-firewall")
 HTTPWATCH = os.path.join(BUILD, "apps/httpwatch/httpwatch")
 BYTECOUNT = os.path.join(BUILD, "apps/bytecount/bytecount")
+NAT = os.path.join(BUILD, "apps/nat/nat")
 MOS_RUN = os.path.join(BUILD, "apps/mos_run/mos-run")
 DEADLINE_S = 30
 
