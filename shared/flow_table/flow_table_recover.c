@@ -82,21 +82,53 @@ static void adopt_out(struct mos_flow_table *t, uint32_t slot)
 	win_out(t, slot, out, f->out_hash);
 }
 
+/* Two records of one connection: the client sends alike, or each calls the other its client. */
+static bool is_twin(const struct mos_flow *f, const struct mos_flow *g)
+{
+	struct mos_flow_key back;
+
+	if (memcmp(&f->key, &g->key, sizeof(f->key)) == 0)
+		return true;
+	if ((f->flags | g->flags) & MOS_FLOW_TWO_KEYS)
+		return false;
+	mos_flow_key_reverse(&back, &g->key);
+	return memcmp(&f->key, &back, sizeof(back)) == 0;
+}
+
+/* A record in the index that is of the connection of f; MOS_FLOW_NONE if there is none. */
+static uint32_t find_twin(const struct mos_flow_table *t, const struct mos_flow *f)
+{
+	uint64_t spread = mos_flow_spread(f->hash);
+	uint32_t at = mos_flow_home(spread, t->bucket_mask);
+
+	do {
+		const struct mos_flow_bucket *b = &t->buckets[at];
+		unsigned match = mos_bucket_match(b, mos_flow_tag(spread));
+
+		for (; match; match &= match - 1) {
+			uint32_t entry = b->slot[__builtin_ctz(match)];
+
+			if (!(entry & MOS_ENTRY_OUT) && is_twin(f, &t->flows[entry]))
+				return entry;
+		}
+		at = b->next;
+	} while (at);
+	return MOS_FLOW_NONE;
+}
+
 /* Enter a sane record in use. Of two that are the same connection, the newer stays. */
 static void adopt(struct mos_flow_table *t, uint32_t slot)
 {
 	struct mos_flow *f = &t->flows[slot];
-	int side;
-	uint32_t twin = mos_flow_table_lookup(t, &f->key, f->hash, &side);
+	uint32_t twin;
 
-	if (twin != MOS_FLOW_NONE && side == MOS_SVR && mos_flow_has_out(&t->flows[twin]))
-		twin = MOS_FLOW_NONE; /* its server sends so: another connection */
-	if (twin != MOS_FLOW_NONE && t->flows[twin].id >= f->id) {
-		release(t, slot);
-		return;
-	}
-	if (twin != MOS_FLOW_NONE)
+	while ((twin = find_twin(t, f)) != MOS_FLOW_NONE) {
+		if (t->flows[twin].id >= f->id) {
+			release(t, slot);
+			return;
+		}
 		mos_flow_table_remove(t, twin);
+	}
 	if (!mos_flow_index_add(t, f->hash, slot)) {
 		release(t, slot);
 		return;

@@ -141,6 +141,12 @@ static void plausible(struct rng *r, struct mos_flow *flows, uint32_t capacity)
 		f->hash = rng_below(r, hashes);
 		f->seqcount = (uint32_t)rng_next(r);
 		f->flags = rng_below(r, 8) ? MOS_FLOW_IN_USE : 0;
+		if (rng_below(r, 2))
+			f->flags |= MOS_FLOW_TWO_KEYS;
+		f->out = key_of(rng_below(r, keys));
+		if (rng_below(r, 2))
+			f->out = reverse_of(f->out);
+		f->out_hash = rng_below(r, hashes);
 		f->id = rng_next(r) >> (1 + rng_below(r, 60));
 	}
 }

@@ -106,7 +106,7 @@ static inline bool answers(const struct mos_flow *f, const struct mos_flow_key *
 {
 	struct mos_flow_key back = reverse_of(*key);
 
-	return mos_flow_has_out(f) && memcmp(&f->out, &back, sizeof(back)) == 0;
+	return memcmp(f->flags & MOS_FLOW_TWO_KEYS ? &f->out : &f->key, &back, sizeof(back)) == 0;
 }
 
 /* The record is one that may be in use, and can be found from both sides. */
