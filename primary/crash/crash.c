@@ -6,6 +6,7 @@
 #include <rte_ring.h>
 
 #include "primary/crash/audit.h"
+#include "primary/crash/suspect.h"
 #include "primary/topology.h"
 #include "shared/flow_table/flow_table.h"
 
@@ -114,7 +115,7 @@ static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
 	send_outbox(p, s, v.done, v.outbox, &next, r); /* in front of the suspect, too */
 	mos_counter_add(counters(p), MOS_CTR_RESCUED, r->rescued + r->sent);
 	if (v.suspect)
-		resolve_suspect(p, s, forward, r);
+		resolve_suspect(p, s, forward && !mos_suspect_is_translated(p, s, v.flow), r);
 	if (v.flow != UINT32_MAX)
 		strike(s, r);
 }

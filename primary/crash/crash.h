@@ -7,8 +7,9 @@
  *          1 rings      dead producer: prod.head = prod.tail; dead consumer: cons.head = cons.tail
  *          2 ledger     finished packets go out by their verdicts, and what the program has sent
  *                       in between (outbox) where it belongs; the suspect gets the fail
- *                       policy; the flow in hand is marked, so that its successor does not
- *                       trust its streams; the rest stays in the rx ring for the successor
+ *                       policy, but does not go out if its flow is translated (suspect.h);
+ *                       the flow in hand is marked, so that its successor does not trust its
+ *                       streams; the rest stays in the rx ring for the successor
  *          3 audit      every mbuf marked as owned by this shard that is in none of its rings is
  *                       freed and counted
  *     -> lease FREE -> shard map HELD or UNSERVED

@@ -211,6 +211,69 @@ START_TEST(what_the_application_said_of_the_suspect_stands)
 }
 END_TEST
 
+/* ---- translated flows ---- */
+
+/* Die over packet 3 with this flow in hand, whose hash is the packet's, with `forward`. */
+static uint8_t verdict_of_suspect(uint32_t flow, uint8_t flags, uint32_t hash, uint32_t out_hash)
+{
+	struct mos_crash_report r;
+	struct mos_flow *f;
+	uint8_t verdict;
+
+	bench_start(0);
+	f = &bench.flow[bench.flow_slot];
+	f->flags |= flags;
+	f->hash = hash;
+	f->out_hash = out_hash;
+	bench_put(BURST);
+	mos_meta(&bench.p, bench.pkt[3])->hash = 77;
+	bench_die(&(struct death){WORKING, 3, MOS_STAGE_SND, flow});
+	mos_crash_repair(&bench.p, 0, true, &r);
+	must(r.suspect && r.rescued == 3);
+	verdict = mos_meta(&bench.p, bench.pkt[3])->verdict;
+	must(bench_count(MOS_CTR_SUSPECT_DROPPED) == (verdict == MOS_VERDICT_DROP));
+	must(bench_count(MOS_CTR_SUSPECT_FORWARDED) == (verdict == MOS_VERDICT_FORWARD));
+	bench_rings_in_order();
+	return verdict;
+}
+
+START_TEST(the_packet_in_hand_of_a_translated_flow_is_never_sent)
+{
+	static const uint8_t flags[] = {MOS_FLOW_TWO_KEYS, MOS_FLOW_REMAP, MOS_FLOW_REMAP << 1};
+	uint32_t flow;
+
+	bench_open();
+	flow = bench.flow_slot;
+	ck_assert_uint_eq(verdict_of_suspect(flow, 0, 77, 77), MOS_VERDICT_FORWARD);
+	ck_assert_uint_eq(verdict_of_suspect(NONE, 0, 77, 77), MOS_VERDICT_FORWARD);
+	for (unsigned i = 0; i < RTE_DIM(flags); i++) {
+		ck_assert_uint_eq(verdict_of_suspect(flow, flags[i], 1, 2), MOS_VERDICT_DROP);
+		ck_assert_uint_eq(verdict_of_suspect(NONE, flags[i], 77, 2), MOS_VERDICT_DROP);
+		ck_assert_uint_eq(verdict_of_suspect(FLOWS, flags[i], 77, 2), MOS_VERDICT_DROP);
+		ck_assert_uint_eq(verdict_of_suspect(NONE, flags[i], 1, 2), MOS_VERDICT_FORWARD);
+	}
+	ck_assert_uint_eq(verdict_of_suspect(NONE, MOS_FLOW_TWO_KEYS, 1, 77), MOS_VERDICT_DROP);
+	ck_assert_uint_eq(verdict_of_suspect(NONE, MOS_FLOW_REMAP, 1, 77), MOS_VERDICT_FORWARD);
+	bench_close();
+}
+END_TEST
+
+START_TEST(what_flow_it_is_of_a_damaged_table_does_not_tell)
+{
+	uint8_t *hdr;
+
+	bench_open();
+	hdr = bench.s->flow_table;
+	hdr[0] ^= 1;
+	bench_put(BURST);
+	bench_die(&(struct death){WORKING, 0, MOS_STAGE_SND, bench.flow_slot});
+	mos_crash_repair(&bench.p, 0, true, &(struct mos_crash_report){0});
+	hdr[0] ^= 1;
+	ck_assert_uint_eq(mos_meta(&bench.p, bench.pkt[0])->verdict, MOS_VERDICT_DROP);
+	bench_close();
+}
+END_TEST
+
 /* ---- rings ---- */
 
 START_TEST(a_half_written_burst_was_never_in_the_ring)
@@ -465,6 +528,8 @@ int main(void)
 	tcase_add_test(tc, strikes_add_up_and_stop_at_the_largest);
 	tcase_add_test(tc, a_free_record_gets_no_strike);
 	tcase_add_test(tc, a_damaged_flow_table_gets_no_strike);
+	tcase_add_test(tc, the_packet_in_hand_of_a_translated_flow_is_never_sent);
+	tcase_add_test(tc, what_flow_it_is_of_a_damaged_table_does_not_tell);
 	tcase_add_loop_test(tc, what_finds_no_room_stays_for_the_successor, 0, BURST);
 	tcase_add_test(tc, an_mbuf_that_came_round_again_is_kept);
 	tcase_add_test(tc, a_second_repair_changes_nothing);

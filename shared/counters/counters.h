@@ -47,8 +47,7 @@
 	/* primary, supervisor */                                                           \
 	X(WORKER_DEATHS, "workers that died while holding a shard")                         \
 	X(SUSPECT_FORWARDED, "packets in hand at a death, forwarded (fail open)")           \
-	X(SUSPECT_DROPPED,                                                                  \
-	  "packets in hand at a death, dropped (fail closed): part of drop_by_app")         \
+	X(SUSPECT_DROPPED, "packets in hand at a death, not sent: part of drop_by_app")     \
 	X(RESCUED, "packets a dead worker had finished or sent, sent by the primary")       \
 	X(MBUFS_RECOVERED, "mbufs a dead worker had lost, found by the audit")              \
 	X(STALLS, "workers found without progress while packets waited")                    \
