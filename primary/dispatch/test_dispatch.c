@@ -404,6 +404,66 @@ START_TEST(a_bent_packet_is_made_new_and_not_lost)
 }
 END_TEST
 
+/* Ask for the checksums of a packet as a worker does that made it. */
+static void ask(struct rte_mbuf *m)
+{
+	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM;
+	m->l2_len = 14;
+	m->l3_len = 20;
+	m->l4_len = 20;
+}
+
+/* Bend one thing that a driver would believe. */
+static void bend_offload(struct rte_mbuf *m, int what)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+	switch (what) {
+	case 0: m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG; break;
+	case 1: m->ol_flags |= RTE_MBUF_F_TX_IPV6; break;
+	case 2: m->ol_flags &= ~RTE_MBUF_F_TX_IPV4; break;
+	case 3: m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM; break;
+	case 4: m->ol_flags |= RTE_MBUF_F_TX_VLAN; break;
+	case 5: m->l2_len = 0; break;
+	case 6: m->l2_len = 127; break;
+	case 7: m->l2_len = 18; break;
+	case 8: m->l3_len = 0; break;
+	case 9: m->l3_len = 511; break;
+	case 10: m->l3_len = 24; break;
+	case 11: m->l4_len = 0; break;
+	case 12: m->l4_len = 255; break;
+	case 13: m->l4_len = 24; break;
+	case 14: frame[14] = 0x65; break;
+	case 15: frame[14 + 9] = IPPROTO_UDP; break;
+	case 16: frame[14 + 2] = 0xff; break;
+	case 17: frame[14 + 3] = 39; break;
+	case 18: frame[14 + 20 + 12] = 0x60; break;
+	case 19: rte_pktmbuf_trim(m, (uint16_t)(m->pkt_len - 53)); break;
+	case 20: m->ol_flags = RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TCP_CKSUM; break;
+	case 21: m->ol_flags = RTE_MBUF_F_TX_OUTER_IP_CKSUM; break;
+	}
+}
+
+START_TEST(a_packet_may_ask_for_its_own_checksums_only)
+{
+	rig_open(&rig, &(struct rig_opt){.workers = 1});
+	rig_service(&rig, MOS_SERVICE_SERVED);
+	for (int what = 0; what < 22; what++) {
+		struct rte_mbuf *sound = taken(1), *m = taken(2);
+
+		ask(sound);
+		give(sound);
+		ask(m);
+		bend_offload(m, what);
+		give(m);
+		rig_round(&rig);
+		ck_assert_uint_eq(rig_count(&rig, MOS_CTR_GARBAGE), (unsigned)what + 1);
+		ck_assert_uint_eq(rig.wire_count[1], (unsigned)what + 1);
+	}
+	rig_close(&rig);
+}
+END_TEST
+
 START_TEST(verdicts_are_obeyed_and_checked)
 {
 	static const struct {
@@ -676,6 +736,7 @@ int main(void)
 	tcase_add_test(tc, a_full_backlog_gets_the_policy);
 	tcase_add_test(tc, garbage_in_a_tx_ring_is_counted_and_not_touched);
 	tcase_add_test(tc, a_bent_packet_is_made_new_and_not_lost);
+	tcase_add_test(tc, a_packet_may_ask_for_its_own_checksums_only);
 	tcase_add_test(tc, verdicts_are_obeyed_and_checked);
 	tcase_add_test(tc, a_port_without_link_or_too_small_drops_by_name);
 	tcase_add_test(tc, a_port_that_takes_no_chains_gets_whole_packets);
