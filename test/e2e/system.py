@@ -166,8 +166,10 @@ def dropped(counters):
 
 
 def adds_up(counters):
-    """Nothing is under way, and each frame that came in has left or was dropped for a reason."""
-    return counters["rx_packets"] == counters["tx_packets"] + dropped(counters)
+    """Nothing is under way, and each frame that came in, or was sent by an application, has left or
+    was dropped for a reason."""
+    return (counters["rx_packets"] + counters["w_sent"] ==
+            counters["tx_packets"] + dropped(counters))
 
 
 class System:
