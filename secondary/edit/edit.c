@@ -188,23 +188,19 @@ static bool ip4_len_agrees(const struct mos_cur_pkt *cur)
 	return ntohs(load16(ip + IP4_LEN)) == ip_end(cur) - cur->meta->l3_off;
 }
 
-static uint32_t header_end(const struct mos_pkt_meta *meta)
-{
-	return meta->ip_version == 4 ? meta->l4_off : 0;
-}
-
 /* The headers as they are now count if they make sense. */
 static void parse(struct mos_cur_pkt *cur, uint64_t seed)
 {
-	struct mos_pkt_meta now = *cur->meta;
+	const struct mos_pkt_meta *was = cur->meta;
+	struct mos_pkt_meta now = *was;
 
 	mos_pkt_parse_edited(&now, header(cur, 0), cur->mbuf->data_len, cur->mbuf->pkt_len, seed);
 	if (now.pkt_class == MOS_PKT_BAD || (cur->segment && now.pkt_class != MOS_PKT_TCP))
 		return;
-	if (header_end(&now) != header_end(cur->meta))
-		cur->edit |= MOS_EDIT_IP_ANEW;
-	if (now.l4_off != cur->meta->l4_off || now.ip_version != cur->meta->ip_version ||
-	    now.payload_off + now.payload_len != cur->meta->payload_off + cur->meta->payload_len)
+	if (now.l3_off != was->l3_off || now.l4_off != was->l4_off ||
+	    now.ip_version != was->ip_version)
+		mos_edit_distrust(cur);
+	if (now.payload_off + now.payload_len != was->payload_off + was->payload_len)
 		cur->edit |= MOS_EDIT_TCP_ANEW;
 	*cur->meta = now;
 }
@@ -246,7 +242,7 @@ static void sum_ip4(struct mos_cur_pkt *cur, uint32_t off, const uint8_t *old, c
 	uint32_t end = RTE_MIN(off + len, (uint32_t)HDR_MIN);
 
 	cur->ip_delta = mos_sum_change(cur->ip_delta, old, now, len, off & 1);
-	if (overlap(off, len, IP4_SUM, 2))
+	if (overlap(off, len, IP4_SUM, 2) || overlap(off, len, 0, 1)) /* the sum, what is summed */
 		cur->edit |= MOS_EDIT_IP_ANEW;
 	if (from < end) /* in TCP's pseudo header */
 		cur->tcp_delta = mos_sum_change(cur->tcp_delta, old + (from - off),

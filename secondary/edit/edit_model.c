@@ -30,7 +30,7 @@ static uint32_t end_of(const struct edit_bytes *f, const struct mos_pkt_meta *m)
 
 	if (m->pkt_class == MOS_PKT_TCP)
 		return (uint32_t)m->payload_off + m->payload_len;
-	if (hdr < 20 || hdr > f->len - m->l3_off)
+	if (hdr < 20 || hdr > f->head - m->l3_off)
 		hdr = 20;
 	if (len < hdr)
 		len = hdr;
@@ -56,20 +56,27 @@ static uint32_t splice(struct edit_bytes *f, uint32_t at, uint32_t end, int opti
 	return end;
 }
 
-static void add_quarters(uint8_t *field, int shift, int option, uint32_t len)
+/* How many words long the IPv4 or TCP header becomes. */
+static uint32_t words(const struct edit_bytes *f, const struct mos_pkt_meta *m, int option,
+                      uint32_t len)
 {
-	uint32_t quarters = *field >> shift & 0xf;
+	uint32_t was = (uint32_t)m->payload_off - m->l4_off;
 
-	quarters = option & MOS_INSERT ? quarters + len / 4 : quarters - len / 4;
-	*field = (uint8_t)((*field & ~(0xf << shift)) | (quarters & 0xf) << shift);
+	if (option & MOS_IP_HDR) {
+		was = (f->b[m->l3_off] & 0xf) * 4u;
+		if (was < 20 || was > f->head - m->l3_off)
+			was = 20;
+		if (m->pkt_class == MOS_PKT_TCP)
+			was = (uint32_t)m->l4_off - m->l3_off;
+	}
+	return (option & MOS_INSERT ? was + len : was - len) / 4;
 }
 
 void edit_model(struct edit_bytes *f, const struct mos_pkt_meta *m, int option, uint32_t offset,
                 const void *data, uint32_t len)
 {
-	uint32_t at = place_of(m, option) + offset, end;
-	uint8_t ihl = f->b[m->l3_off], doff = f->b[m->l4_off + 12];
-	uint8_t *ip = f->b + m->l3_off;
+	uint32_t at = place_of(m, option) + offset, end, n;
+	uint8_t *ip = f->b + m->l3_off, *doff = f->b + m->l4_off + 12;
 
 	if (len == 0)
 		return;
@@ -77,14 +84,12 @@ void edit_model(struct edit_bytes *f, const struct mos_pkt_meta *m, int option, 
 		memcpy(f->b + at, data, len);
 		return;
 	}
+	n = words(f, m, option, len);
 	end = splice(f, at, end_of(f, m), option, data, len);
-	if (option & MOS_IP_HDR) {
-		add_quarters(&ihl, 0, option, len);
-		ip[0] = ihl;
-	} else if (option & MOS_TCP_HDR) {
-		add_quarters(&doff, 4, option, len);
-		f->b[m->l4_off + 12] = doff;
-	}
+	if (option & MOS_IP_HDR)
+		ip[0] = (uint8_t)(0x40 | n);
+	else if (option & MOS_TCP_HDR)
+		*doff = (uint8_t)(n << 4 | (*doff & 0xf));
 	if (m->ip_version == 4)
 		put_be16(ip + 2, end - m->l3_off);
 	else

@@ -8,11 +8,12 @@
 
 #include "shared/packet/packet.h"
 
-#define EDIT_BYTES_MAX 70000
+#define EDIT_BYTES_MAX 16384
 
 struct edit_bytes {
 	uint8_t b[EDIT_BYTES_MAX];
 	uint32_t len;
+	uint32_t head; /* bytes in the first mbuf, or more: no header reaches beyond them */
 };
 
 /* One edit that was accepted. meta: of the frame before it; offset: within the outermost place. */

@@ -91,6 +91,7 @@ void edit_make_shape(struct edit_shape *s, unsigned n)
 	s->cut = shapes[n].cut;
 	memcpy(s->frame.b, f.b, f.len);
 	s->frame.len = f.len;
+	s->frame.head = s->cut != 0 ? s->cut : f.len;
 	mos_pkt_parse(&s->meta, f.b, f.len, f.len, 0);
 	if (s->meta.pkt_class == MOS_PKT_TCP)
 		edit_model_sum_tcp(&s->frame, &s->meta);
