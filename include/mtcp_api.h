@@ -295,6 +295,7 @@ int mtcp_getsockopt(mctx_t mctx, int sock, int level, int optname, void *optval,
  *   EFAULT    optval is NULL
  *   EINVAL    optlen or the value is out of range
  *   EPERM     MOS_STOP_MON on a passive socket, or an active socket outside the stack thread
+ *   ENOMEM    out of memory
  *   ENOSYS    no such option or level
  */
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,

@@ -23,6 +23,7 @@
 #include "mos_api.h"
 #include "secondary/app_timer/app_timer.h"
 #include "secondary/flow_timer/flow_timer.h"
+#include "secondary/last_packet/last_packet.h"
 #include "secondary/socket/socket.h"
 #include "secondary/stream/stream.h"
 #include "shared/config/config.h"
@@ -56,6 +57,9 @@ enum {
 /* What this process keeps about a flow, in one byte. Bits of a side: shift by it. */
 enum mos_flow_flag {
 	MOS_FF_READ = 1 << 0, /* of CLI: its stream is kept, for somebody reads it */
+	MOS_FF_DROP_HIDES =
+		1 << 2,       /* a packet that is dropped does not reach its receiver's side */
+	MOS_FF_LAST = 1 << 3, /* the last packet of each side is kept */
 };
 
 /* What the MOS_ON_ERROR is about that is being raised. */
@@ -108,6 +112,7 @@ struct mos_ctx {
 	struct mos_cur_pkt cur;
 	uint8_t *flow_flags; /* by record: enum mos_flow_flag */
 	uint8_t *scratch;    /* frame copy behind mtcp_getlastpkt's pointers */
+	struct mos_last_packets last;
 
 	/* streams */
 	struct mos_streams streams;

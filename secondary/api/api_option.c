@@ -195,19 +195,22 @@ static int stop_monitoring(struct mos_ctx *c, const struct target *t, int side)
 	return 0;
 }
 
-/* What is set of a stream. */
+/* What is set of a stream, or of the flow. */
 static const struct setting {
 	int optname;
 	int side;
-	int max;      /* 0..max */
-	uint8_t flag; /* of the stream, on or off; 0: the size of its buffer */
+	int max;        /* 0..max */
+	uint8_t flag;   /* of the stream, on or off; 0: the size of its buffer, or of the flow: */
+	uint8_t option; /* MOS_SOCK_*, on or off */
 } settings[] = {
-	{MOS_CLIBUF, MOS_CLI, INT_MAX, 0},
-	{MOS_SVRBUF, MOS_SVR, INT_MAX, 0},
-	{MOS_CLIOVERLAP, MOS_CLI, MOS_OVERLAP_POLICY_LAST, MOS_STREAM_LAST},
-	{MOS_SVROVERLAP, MOS_SVR, MOS_OVERLAP_POLICY_LAST, MOS_STREAM_LAST},
-	{MOS_CLIKEEP, MOS_CLI, 1, MOS_STREAM_KEEP},
-	{MOS_SVRKEEP, MOS_SVR, 1, MOS_STREAM_KEEP},
+	{MOS_CLIBUF, MOS_CLI, INT_MAX, 0, 0},
+	{MOS_SVRBUF, MOS_SVR, INT_MAX, 0, 0},
+	{MOS_CLIOVERLAP, MOS_CLI, MOS_OVERLAP_POLICY_LAST, MOS_STREAM_LAST, 0},
+	{MOS_SVROVERLAP, MOS_SVR, MOS_OVERLAP_POLICY_LAST, MOS_STREAM_LAST, 0},
+	{MOS_CLIKEEP, MOS_CLI, 1, MOS_STREAM_KEEP, 0},
+	{MOS_SVRKEEP, MOS_SVR, 1, MOS_STREAM_KEEP, 0},
+	{MOS_DROP_HIDES, MOS_CLI, 1, 0, MOS_SOCK_DROP_HIDES},
+	{MOS_LAST_PACKETS, MOS_CLI, 1, 0, MOS_SOCK_LAST_PACKETS},
 };
 
 static const struct setting *find_setting(int optname)
@@ -220,31 +223,39 @@ static const struct setting *find_setting(int optname)
 
 static void set_for_flows_to_come(struct mos_mon_sock *m, const struct setting *s, int value)
 {
-	if (s->flag == 0)
+	if (s->option != 0)
+		mos_socket_set_option(m, s->option, value != 0);
+	else if (s->flag == 0)
 		mos_socket_set_buffer(m, s->side, value);
 	else
 		mos_socket_set_stream_flag(m, s->side, s->flag, value != 0);
 }
 
-static void set_for_flow(struct mos_ctx *c, const struct target *t, const struct setting *s,
-                         int value)
+static int set_for_flow(struct mos_ctx *c, const struct target *t, const struct setting *s,
+                        int value)
 {
-	if (s->flag != 0) {
+	unsigned k = (unsigned)t->mon->passive;
+
+	if (s->option == MOS_SOCK_LAST_PACKETS)
+		return -mos_flow_set_last_packets(c, t->flow, k, value != 0);
+	if (s->option == MOS_SOCK_DROP_HIDES) {
+		mos_flow_set_drop_hides(c, t->flow, value != 0);
+	} else if (s->flag != 0) {
 		mos_flow_set_stream_flag(c, t->flow, s->side, s->flag, value != 0);
-		return;
+	} else {
+		mos_flow_set_buffer(c, t->flow, s->side, (uint32_t)value);
+		mos_flow_read_by(c, t->flow, s->side, k); /* not if value is 0 */
 	}
-	mos_flow_set_buffer(c, t->flow, s->side, (uint32_t)value);
-	mos_flow_read_by(c, t->flow, s->side, (unsigned)t->mon->passive); /* not if value is 0 */
+	return 0;
 }
 
-static int set_stream(struct mos_ctx *c, const struct target *t, const struct setting *s, int value)
+static int set_value(struct mos_ctx *c, const struct target *t, const struct setting *s, int value)
 {
 	if (value < 0 || value > s->max)
 		return EINVAL;
-	if (t->flow == MOS_FLOW_NONE)
-		set_for_flows_to_come(t->mon, s, value);
-	else
-		set_for_flow(c, t, s, value);
+	if (t->flow != MOS_FLOW_NONE)
+		return set_for_flow(c, t, s, value);
+	set_for_flows_to_come(t->mon, s, value);
 	return 0;
 }
 
@@ -260,7 +271,7 @@ static int set_option(struct mos_ctx *c, int sock, const struct setting *s, cons
 		err = read_int(optval, optlen, &value);
 	if (err != 0)
 		return err;
-	return s != NULL ? set_stream(c, &t, s, value) : stop_monitoring(c, &t, value);
+	return s != NULL ? set_value(c, &t, s, value) : stop_monitoring(c, &t, value);
 }
 
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,

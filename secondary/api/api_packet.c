@@ -1,4 +1,4 @@
-/* The packet in hand: specification section 8.1. */
+/* The packet in hand, and the last of each side: specification section 8.1. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,21 +8,21 @@
 #include "secondary/api/api_priv.h"
 #include "secondary/worker.h"
 
-/* Whether the packet in hand can be shown. 0 or -errno. */
-static int check_show(struct mos_ctx *c, int sock)
-{
-	if (mos_socket_mon(&c->sockets, sock) == NULL &&
-	    mos_socket_active(&c->sockets, sock, NULL) == NULL)
-		return -EBADF;
-	return c->cur.mbuf != NULL ? 0 : -ENODATA;
-}
+/* What is shown: the packet in hand, or one that was kept, in the scratch area. */
+struct shown {
+	const struct mos_pkt_meta *meta;
+	uint8_t *copy;      /* the application's: writing there changes nothing else */
+	uint32_t frame_len; /* may be longer than the copy */
+	uint32_t now_ms;    /* when it came */
+	uint32_t flow;      /* MOS_FLOW_NONE: of none */
+	int from;
+};
 
 /*
- * Copy the frame to the scratch area, so that an application that writes through the pointers
- * changes nothing but its copy. Headers lie in the first segment; a payload spread over several is
- * gathered by the copy.
+ * Copy the frame to the scratch area. Headers lie in the first segment; a payload spread over
+ * several is gathered by the copy.
  */
-static uint8_t *copy_frame(struct mos_ctx *c)
+static void show_in_hand(struct mos_ctx *c, struct shown *s)
 {
 	struct rte_mbuf *m = c->cur.mbuf;
 	uint8_t *copy = c->scratch + MOS_SCRATCH_OFF;
@@ -31,7 +31,61 @@ static uint8_t *copy_frame(struct mos_ctx *c)
 
 	if (frame != copy && frame != NULL)
 		memcpy(copy, frame, len);
-	return copy;
+	*s = (struct shown){
+		.meta = c->cur.meta,
+		.copy = copy,
+		.frame_len = m->pkt_len,
+		.now_ms = c->now_ms,
+		.flow = c->shard->ledger.flow,
+		.from = c->cur.from,
+	};
+}
+
+static void show_kept(struct mos_ctx *c, uint32_t flow, int side, const struct mos_last_packet *p,
+                      struct shown *s)
+{
+	uint8_t *copy = c->scratch + MOS_SCRATCH_OFF;
+
+	memcpy(copy, p->frame, p->len);
+	*s = (struct shown){
+		.meta = &p->meta,
+		.copy = copy,
+		.frame_len = p->frame_len,
+		.now_ms = p->now_ms,
+		.flow = flow,
+		.from = side,
+	};
+}
+
+/* The packet in hand was sent by this side of the flow. */
+static bool in_hand_from(const struct mos_ctx *c, uint32_t flow, int side)
+{
+	return c->cur.mbuf != NULL && c->shard->ledger.flow == flow && c->cur.from == side;
+}
+
+/* Find what is to be shown. 0 or -errno. */
+static int find(struct mos_ctx *c, int sock, int side, struct shown *s)
+{
+	const struct mos_mon_sock *m;
+	const struct mos_last_packet *kept;
+	uint32_t flow;
+
+	m = mos_socket_of_active(&c->sockets, sock, &flow);
+	if (m == NULL && mos_socket_mon(&c->sockets, sock) == NULL)
+		return -EBADF;
+	if (m != NULL && (side == MOS_CLI || side == MOS_SVR) &&
+	    mos_unlikely(mos_last_is_watched(&c->last, flow, (unsigned)m->passive)) &&
+	    !in_hand_from(c, flow, side)) {
+		kept = mos_last_get(&c->last, flow, side);
+		if (kept == NULL)
+			return -ENODATA;
+		show_kept(c, flow, side, kept, s);
+		return 0;
+	}
+	if (c->cur.mbuf == NULL)
+		return -ENODATA;
+	show_in_hand(c, s);
+	return 0;
 }
 
 static uint16_t saturate(uint32_t len)
@@ -40,78 +94,77 @@ static uint16_t saturate(uint32_t len)
 }
 
 /* Where the payload lies in its receiver's stream. */
-static uint64_t payload_offset(const struct mos_ctx *c, const struct pkt_info *p)
+static uint64_t payload_offset(const struct mos_ctx *c, const struct shown *s,
+                               const struct pkt_info *p)
 {
-	uint32_t flow = c->shard->ledger.flow;
 	int64_t off;
 
 	/* What comes with a SYN is first; the receiver may not have taken its number yet. */
-	if (flow == MOS_FLOW_NONE || p->payloadlen == 0 || p->tcph->syn)
+	if (s->flow == MOS_FLOW_NONE || p->payloadlen == 0 || p->tcph->syn)
 		return 0;
-	off = mos_stream_offset(mos_flow_at(&c->flows, flow), !c->cur.from, p->seq);
+	off = mos_stream_offset(mos_flow_at(&c->flows, s->flow), !s->from, p->seq);
 	return off > 0 ? (uint64_t)off : 0;
 }
 
-static void show_tcp(const struct mos_ctx *c, uint8_t *copy, struct pkt_info *p)
+static void fill_tcp(const struct mos_ctx *c, const struct shown *s, struct pkt_info *p)
 {
-	const struct mos_pkt_meta *meta = c->cur.meta;
-
-	p->tcph = (struct tcphdr *)(copy + meta->l4_off);
-	p->payload = copy + meta->payload_off;
-	p->payloadlen = meta->payload_len;
+	p->tcph = (struct tcphdr *)(s->copy + s->meta->l4_off);
+	p->payload = s->copy + s->meta->payload_off;
+	p->payloadlen = s->meta->payload_len;
 	p->seq = ntohl(p->tcph->seq);
 	p->ack_seq = ntohl(p->tcph->ack_seq);
 	p->window = ntohs(p->tcph->window);
-	p->offset = payload_offset(c, p);
+	p->offset = payload_offset(c, s, p);
 }
 
-static void show(const struct mos_ctx *c, uint8_t *copy, struct pkt_info *p)
+static void fill(const struct mos_ctx *c, const struct shown *s, struct pkt_info *p)
 {
-	const struct mos_pkt_meta *meta = c->cur.meta;
+	const struct mos_pkt_meta *meta = s->meta;
 
 	memset(p, 0, sizeof(*p));
-	p->cur_ts = c->now_ms;
+	p->cur_ts = s->now_ms;
 	p->in_ifidx = (int8_t)meta->in_port;
-	p->eth_len = saturate(c->cur.mbuf->pkt_len);
-	p->ethh = (struct ethhdr *)copy;
+	p->eth_len = saturate(s->frame_len);
+	p->ethh = (struct ethhdr *)s->copy;
 	if (meta->ip_version == 4) {
-		p->iph = (struct iphdr *)(copy + meta->l3_off);
+		p->iph = (struct iphdr *)(s->copy + meta->l3_off);
 		p->ip_len = ntohs(p->iph->tot_len);
 	} else if (meta->ip_version == 6) {
-		const struct ip6_hdr *ip6h = (const struct ip6_hdr *)(copy + meta->l3_off);
+		const struct ip6_hdr *ip6h = (const struct ip6_hdr *)(s->copy + meta->l3_off);
 
 		p->ip_len = saturate((uint32_t)sizeof(*ip6h) + ntohs(ip6h->ip6_plen));
 	}
 	if (meta->pkt_class == MOS_PKT_TCP)
-		show_tcp(c, copy, p);
+		fill_tcp(c, s, p);
 }
 
-static void show_ext(const struct mos_ctx *c, uint8_t *copy, struct pkt_info_ext *x)
+static void fill_ext(const struct shown *s, struct pkt_info_ext *x)
 {
-	const struct mos_pkt_meta *meta = c->cur.meta;
+	const struct mos_pkt_meta *meta = s->meta;
 
 	*x = (struct pkt_info_ext){
 		.ts_ns = meta->ts_ns,
-		.frame_len = c->cur.mbuf->pkt_len,
+		.frame_len = s->frame_len,
 		.vlan = meta->vlan,
 		.ip_version = meta->ip_version,
 		.ip_proto = meta->ip_proto,
 	};
 	if (meta->ip_version == 6)
-		x->ip6h = (struct ip6_hdr *)(copy + meta->l3_off);
+		x->ip6h = (struct ip6_hdr *)(s->copy + meta->l3_off);
 }
 
 int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *pkt)
 {
 	struct mos_ctx *c = mos_ctx_live(mctx, true);
+	struct shown s;
 	int err;
 
 	if (c == NULL)
 		return -1;
-	err = pkt != NULL ? check_show(c, sock) : -EINVAL;
+	err = pkt != NULL ? find(c, sock, side, &s) : -EINVAL;
 	if (err != 0)
 		return fail(-err);
-	show(c, copy_frame(c), pkt);
+	fill(c, &s, pkt);
 	return 0;
 }
 
@@ -119,16 +172,15 @@ int mtcp_getlastpkt_ext(mctx_t mctx, int sock, int side, struct pkt_info *pkt,
                         struct pkt_info_ext *x)
 {
 	struct mos_ctx *c = mos_ctx_live(mctx, true);
-	uint8_t *copy;
+	struct shown s;
 	int err;
 
 	if (c == NULL)
 		return -1;
-	err = pkt != NULL && x != NULL ? check_show(c, sock) : -EINVAL;
+	err = pkt != NULL && x != NULL ? find(c, sock, side, &s) : -EINVAL;
 	if (err != 0)
 		return fail(-err);
-	copy = copy_frame(c);
-	show(c, copy, pkt);
-	show_ext(c, copy, x);
+	fill(c, &s, pkt);
+	fill_ext(&s, x);
 	return 0;
 }

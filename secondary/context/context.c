@@ -129,10 +129,11 @@ static void wait_until_destroyed(const struct mos_ctx *c)
 
 /* ---- preparing ---- */
 
-/* What is left unread for it is nobody's. Between rounds: the flow is not in hand. */
+/* What is left unread for it is nobody's, nor what is kept for it. Between rounds: the flow is not in hand. */
 static void socket_closed(void *c, uint32_t flow, unsigned k)
 {
 	mos_flow_not_read_by(c, flow, MOS_BOTH_SIDES, k);
+	mos_flow_set_last_packets(c, flow, k, false);
 }
 
 int mos_context_prepare(struct mos_ctx *c)
@@ -165,6 +166,7 @@ int mos_context_prepare(struct mos_ctx *c)
 	c->scratch = malloc(MOS_SCRATCH_OFF + MOS_SCRATCH_BYTES);
 	c->flow_flags = calloc(c->flows.capacity, 1);
 	c->stopped_flow = MOS_FLOW_NONE;
+	mos_last_init(&c->last, s->max_flows);
 	err = c->scratch != NULL && c->flow_flags != NULL ? mos_restore_begin(c) : -ENOMEM;
 	if (err == 0)
 		return 0;
@@ -186,6 +188,7 @@ void mos_context_clear(struct mos_ctx *c)
 {
 	free(c->to_restore);
 	c->to_restore = NULL;
+	mos_last_fini(&c->last);
 	free(c->flow_flags);
 	c->flow_flags = NULL;
 	free(c->scratch);

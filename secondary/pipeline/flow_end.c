@@ -1,6 +1,7 @@
 #include "secondary/pipeline/pipeline.h"
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
 
 /* How many expired entries one round looks at: keeps rounds short after a long silence. */
@@ -25,6 +26,7 @@ static void remove_flow(struct mos_ctx *c, uint32_t flow)
 	mos_sockets_detach_flow(&c->sockets, flow);
 	if (mos_flow_is_read(c, flow, MOS_CLI) || mos_flow_is_read(c, flow, MOS_SVR))
 		mos_streams_free_flow(&c->streams, flow);
+	mos_flow_end_options(c, flow);
 	c->flow_flags[flow] = 0;
 	if (mos_unlikely(c->stopped_flow == flow))
 		c->stopped_flow = MOS_FLOW_NONE;

@@ -11,6 +11,7 @@
  *   segment_out.c   the second key of a flow that is translated, and what is dropped for it
  *   segment_stream.c  what a segment does to the two streams of its flow
  *   flow_stream.c   who reads the streams of a flow, how they are kept, what is told of losses
+ *   flow_option.c   what else its sockets want of it: dropped packets hidden, last ones kept
  *   flow_end.c      flows that end, by a packet or by the clock, or are forgotten
  *   restore.c       flows of a predecessor: CONN_START once more
  *
@@ -51,6 +52,14 @@ void mos_flow_set_buffer(struct mos_ctx *c, uint32_t flow, int side, uint32_t by
 
 /* MOS_STREAM_LAST or MOS_STREAM_KEEP, for all sockets of the flow. */
 void mos_flow_set_stream_flag(struct mos_ctx *c, uint32_t flow, int side, uint8_t flag, bool on);
+
+/* ---- options of a flow ---- */
+
+/* MOS_DROP_HIDES, for all its sockets, from the packet in hand on. */
+void mos_flow_set_drop_hides(struct mos_ctx *c, uint32_t flow, bool on);
+
+/* MOS_LAST_PACKETS, for the socket with passive number k. 0 or -ENOMEM. */
+int mos_flow_set_last_packets(struct mos_ctx *c, uint32_t flow, unsigned k, bool on);
 
 /* The flow is worked on, so mos_stream_settle() follows: what reading wants to know. */
 static inline bool mos_flow_in_hand(const struct mos_ctx *c, uint32_t flow)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
 
 /* Flows restored per round: a round stays short, and a million flows take some thousand rounds. */
@@ -52,6 +53,7 @@ bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 		return false;
 	}
 	mos_flow_adopt_streams(c, flow);
+	mos_flow_begin_options(c, flow);
 	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
 	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
 	mos_event_flow(c, flow, MOS_SVR, MOS_CLI, MOS_HOOK_RCV, MOS_ON_CONN_START);

@@ -5,6 +5,7 @@
 #include <rte_ip.h>
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
 #include "shared/packet/checksum.h"
 
@@ -222,6 +223,8 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	w.rcv_nxt[MOS_SVR] = f->half[MOS_SVR].rcv_nxt;
 	w.bytes.len = 0;
 	w.new_data = 0;
+	if (mos_unlikely(mos_flow_keeps_packets(c, w.flow)))
+		mos_flow_keep_packet(c, w.flow, w.from);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_SND);
 	sender_side(c, &w, f);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
@@ -229,7 +232,8 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		mos_segment_edited(c, &w, f);
 	if (mos_unlikely(mos_segment_opens(&w, f)))
 		mos_segment_out(c, &w, f);
-	receiver_side(c, &w, f);
+	if (mos_likely(!mos_flow_hides(c, w.flow)))
+		receiver_side(c, &w, f);
 	if (mos_flow_is_read(c, w.flow, MOS_CLI) || mos_flow_is_read(c, w.flow, MOS_SVR))
 		mos_segment_new_data(c, &w);
 	if (mos_unlikely(came_far(&w, f)))

@@ -5,6 +5,7 @@
 #include <rte_ether.h>
 
 #include "secondary/event/event.h"
+#include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
 
 static bool is_first_syn(const struct mos_tcp_seg *seg)
@@ -62,6 +63,7 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 	f = mos_flow_at(&c->flows, w->flow);
 	fill_record(c, w, f);
 	mos_flow_new_streams(c, w->flow);
+	mos_flow_begin_options(c, w->flow);
 	mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_CREATED, 1);
 	mos_ledger_flow(&c->shard->ledger, w->flow);

@@ -129,6 +129,7 @@ static int open_at(struct mos_sockets *s, int id, int type)
 	m->flows = NULL;
 	m->swept = 0;
 	atomic_store_explicit(&m->reads, 0, memory_order_relaxed);
+	atomic_store_explicit(&m->options, 0, memory_order_relaxed);
 	for (int side = 0; side < 2; side++) {
 		atomic_store_explicit(&m->buffer[side], -1, memory_order_relaxed);
 		atomic_store_explicit(&m->stream_flags[side], 0, memory_order_relaxed);

@@ -44,6 +44,12 @@ struct mos_flow_sock {
 	uint8_t stopped;                  /* T MOS_STOP_MON: bit per side */
 };
 
+/* mos_mon_sock.options */
+enum {
+	MOS_SOCK_DROP_HIDES = 1 << 0,
+	MOS_SOCK_LAST_PACKETS = 1 << 1,
+};
+
 enum mos_sock_state { MOS_SOCK_FREE, MOS_SOCK_OPEN, MOS_SOCK_CLOSING };
 
 /* Filters of a socket: a raw one has MOS_FILTER_RAW, a passive one the other two. */
@@ -63,6 +69,7 @@ struct mos_mon_sock {
 	_Atomic int32_t buffer[2]; /* by side: bytes of unread data to keep, -1 = as configured */
 	_Atomic uint8_t stream_flags[2]; /* by side: MOS_STREAM_LAST, MOS_STREAM_KEEP */
 	_Atomic uint8_t reads;           /* bit per side: some flow was read, so others will be */
+	_Atomic uint8_t options;         /* MOS_SOCK_*, for flows to come */
 	void *uctx;
 	struct mos_flow_sock *flows; /* max_flows entries, passive only */
 	uint32_t swept;              /* of a closed one: entries given back so far */
@@ -134,6 +141,9 @@ int mos_socket_type(struct mos_sockets *s, int id);
 void mos_socket_set_buffer(struct mos_mon_sock *m, int side, int32_t bytes);
 void mos_socket_set_stream_flag(struct mos_mon_sock *m, int side, uint8_t flag, bool on);
 
+/* What it wants of flows to come besides: MOS_SOCK_* on or off. */
+void mos_socket_set_option(struct mos_mon_sock *m, uint8_t option, bool on);
+
 /* ---- stack thread ---- */
 
 /*
@@ -173,6 +183,14 @@ struct mos_stream_wish {
  */
 struct mos_stream_wish mos_sockets_wish(struct mos_sockets *s, uint32_t flow, int side,
                                         uint32_t usual);
+
+/* What the sockets of a flow want of it besides: bit per passive number. */
+struct mos_flow_wish {
+	uint8_t drop_hides;
+	uint8_t last_packets;
+};
+
+struct mos_flow_wish mos_sockets_flow_wish(struct mos_sockets *s, uint32_t flow);
 
 /* The sockets (bit per passive number) that have a callback for NEW_DATA of this side of a flow. */
 uint8_t mos_sockets_await_data(struct mos_sockets *s, uint32_t flow, int side);

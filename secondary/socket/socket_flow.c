@@ -70,13 +70,17 @@ void mos_socket_set_buffer(struct mos_mon_sock *m, int side, int32_t bytes)
 	atomic_store_explicit(&m->buffer[side], bytes, memory_order_relaxed);
 }
 
-void mos_socket_set_stream_flag(struct mos_mon_sock *m, int side, uint8_t flag, bool on)
+static void set_bits(_Atomic uint8_t *word, uint8_t bits, bool on)
 {
 	if (on)
-		atomic_fetch_or_explicit(&m->stream_flags[side], flag, memory_order_relaxed);
+		atomic_fetch_or_explicit(word, bits, memory_order_relaxed);
 	else
-		atomic_fetch_and_explicit(&m->stream_flags[side], (uint8_t)~flag,
-		                          memory_order_relaxed);
+		atomic_fetch_and_explicit(word, (uint8_t)~bits, memory_order_relaxed);
+}
+
+void mos_socket_set_stream_flag(struct mos_mon_sock *m, int side, uint8_t flag, bool on)
+{
+	set_bits(&m->stream_flags[side], flag, on);
 }
 
 static bool awaits_data(const struct mos_flow_sock *a, int side)
@@ -142,4 +146,30 @@ void mos_sockets_note_read(struct mos_sockets *s, unsigned k, int side)
 			atomic_fetch_or_explicit(&m->reads, (uint8_t)(1 << side),
 			                         memory_order_relaxed);
 	}
+}
+
+/* ---- besides streams ---- */
+
+void mos_socket_set_option(struct mos_mon_sock *m, uint8_t option, bool on)
+{
+	set_bits(&m->options, option, on);
+}
+
+struct mos_flow_wish mos_sockets_flow_wish(struct mos_sockets *s, uint32_t flow)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+	struct mos_flow_wish w = {0, 0};
+
+	for (; path != 0; path >>= 8) {
+		const struct mos_mon_sock *m = &s->mon[(path & 0xff) - 1];
+		uint8_t options = atomic_load_explicit(&m->options, memory_order_relaxed);
+
+		if (options == 0 || attached(s, path, flow) == NULL)
+			continue;
+		if (options & MOS_SOCK_DROP_HIDES)
+			w.drop_hides |= (uint8_t)(1 << m->passive);
+		if (options & MOS_SOCK_LAST_PACKETS)
+			w.last_packets |= (uint8_t)(1 << m->passive);
+	}
+	return w;
 }

@@ -207,7 +207,7 @@ START_TEST(set_refuses_what_does_not_fit)
 	                                   MOS_INFO_CLIBUF,
 	                                   0,
 	                                   0x100,
-	                                   0x103};
+	                                   0x105};
 	mctx_t m;
 	int raw;
 
