@@ -17,6 +17,7 @@ import pytest
 from captures import write_pcap
 from exchange import SEED, Exchange
 from network import Network, remove_leftovers
+from packets import Bench
 from sink import Sink
 from system import PRIMARY, System
 
@@ -126,6 +127,12 @@ def replay_into(new_system, tmp_path):
         return out
 
     return replay
+
+
+@pytest.fixture
+def bench(new_system, tmp_path):
+    """Connections from capture files, and a packet_tool that deals with their packets."""
+    return Bench(new_system, tmp_path)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Network:
 
     def connect_box(self, side):
         """Lay the wire of an endpoint. Done for both at first, and after a test has removed one."""
-        self._set("box", "net/ipv6/conf/all/disable_ipv6", 1)
+        self.set("box", "net/ipv6/conf/all/disable_ipv6", 1)
         end = FAR[side] if side in self.cut else WIRE[side]
         _run("ip", "link", "add", "eth0", "netns", self.namespace(side), "type", "veth",
              "peer", "name", end, "netns", self.namespace("box"))
@@ -88,8 +88,8 @@ class Network:
         self.run("box", "ip", "link", "set", device, "promisc", "on", "up")
 
     def _raise_endpoint(self, side):
-        self._set(side, "net/ipv6/conf/eth0/accept_dad", 0)
-        self._set(side, "net/ipv6/conf/all/disable_ipv6", int(6 not in self.families))
+        self.set(side, "net/ipv6/conf/eth0/accept_dad", 0)
+        self.set(side, "net/ipv6/conf/all/disable_ipv6", int(6 not in self.families))
         if 4 in self.families:
             self.run(side, "ip", "address", "add", ADDRESS[side] + "/24", "dev", "eth0")
         if 6 in self.families:
@@ -99,7 +99,7 @@ class Network:
         self.run(side, "ip", "link", "set", "eth0", "address", MAC[side], "up",
                  *([] if self.families else ["promisc", "on", "arp", "off"]))
 
-    def _set(self, side, name, value):
+    def set(self, side, name, value):
         with self.inside(side), open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
             file.write(f"{value}\n")
 
@@ -127,14 +127,21 @@ class Network:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
         return replied(done.stdout, count)
 
+    def snmp(self, side, protocol, name):
+        """A counter of an endpoint's kernel, as in /proc/net/snmp."""
+        with self.inside(side), open("/proc/thread-self/net/snmp", encoding="ascii") as file:
+            names, values = (line.split() for line in file if line.startswith(f"{protocol}:"))
+        return int(values[names.index(name)])
+
     def retransmitted(self):
         """How many segments both endpoints have sent again, since there is the network."""
-        count = 0
-        for side in WIRE:
-            with self.inside(side), open("/proc/thread-self/net/snmp", encoding="ascii") as file:
-                names, values = (line.split() for line in file if line.startswith("Tcp:"))
-            count += int(values[names.index("RetransSegs")])
-        return count
+        return sum(self.snmp(side, "Tcp", "RetransSegs") for side in WIRE)
+
+    def set_mtu(self, mtu, *sides):
+        """Of the wires of these endpoints, of both ends."""
+        for side in sides:
+            self.run(side, "ip", "link", "set", "eth0", "mtu", str(mtu))
+            self.run("box", "ip", "link", "set", WIRE[side], "mtu", str(mtu))
 
     def run(self, side, *argv):
         _run(*self.command(side, *argv))
@@ -198,15 +205,15 @@ def replied(text, count=10):
 
 
 class Wire:
-    """The frames that eth0 of an endpoint sends and receives, byte for byte."""
+    """The frames that an interface of an endpoint sends and receives, byte for byte."""
 
-    def __init__(self, network, side):
+    def __init__(self, network, side, device="eth0"):
         self.sock = network.socket(side, socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         with network.inside(side):  # the name of the interface is looked up there
-            self.sock.bind(("eth0", ETH_P_ALL))
+            self.sock.bind((device, ETH_P_ALL))
 
     def close(self):
         self.sock.close()

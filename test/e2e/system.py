@@ -4,12 +4,15 @@ Whoever waits, waits for a condition and with a deadline; nobody sleeps and hope
 """
 
 import collections
+import ctypes.util
 import os
 import re
 import signal
 import subprocess
 import threading
 import time
+
+import pytest
 
 BUILD = os.environ.get("MOS_BUILD", "build")
 PRIMARY = os.path.join(BUILD, "primary/mos-primary")
@@ -31,6 +34,14 @@ def wait_until(condition, what, seconds=DEADLINE_S):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.005)
     return value
+
+
+def needs_driver(name):
+    """Skip the test where DPDK or the kernel lacks what the ports are made of."""
+    if ctypes.util.find_library(f"rte_net_{name}") is None:
+        pytest.skip(f"this DPDK has no driver net_{name}")
+    if name == "tap" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        pytest.skip("no /dev/net/tun here; modprobe tun")
 
 
 class Process:

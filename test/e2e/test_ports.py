@@ -5,7 +5,6 @@ Each test has a network of its own, because most of them change it.
 """
 
 import contextlib
-import ctypes.util
 import itertools
 import os
 import random
@@ -17,11 +16,10 @@ import threading
 import pytest
 
 from network import ADDRESS, MAC, Network, Wire
-from system import DEADLINE_S, Process, adds_up, wait_until
+from system import DEADLINE_S, Process, adds_up, needs_driver, wait_until
 
 MB = 1 << 20
 PORT = 8000
-LINES = {"client": "wire_a", "server": "wire_b"}
 SMALL = {"workers": 1, "max_concurrency": 2000, "ring_size": 512}
 DRIVERS = {
     "af_packet": ("wire_a", "wire_b"),
@@ -95,14 +93,6 @@ def lines(request):
     return DRIVERS[request.param]
 
 
-def needs_driver(name):
-    """Skip the test where DPDK or the kernel lacks what the ports are made of."""
-    if ctypes.util.find_library(f"rte_net_{name}") is None:
-        pytest.skip(f"this DPDK has no driver net_{name}")
-    if name == "tap" and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
-        pytest.skip("no /dev/net/tun here; modprobe tun")
-
-
 def ping(network, *options, **keys):
     """How many of the client's pings the server answers."""
     return network.ping("client", ADDRESS["server"], *options, **keys)
@@ -110,12 +100,6 @@ def ping(network, *options, **keys):
 
 def wait_for_ping(network, what):
     wait_until(lambda: ping(network, count=1, patience=1) == 1, what)
-
-
-def set_mtu(network, mtu, sides=("client", "server")):
-    for side in sides:
-        network.run(side, "ip", "link", "set", "eth0", "mtu", str(mtu))
-        network.run("box", "ip", "link", "set", LINES[side], "mtu", str(mtu))
 
 
 def refusal(new_system, network, ports, **keys):
@@ -223,7 +207,7 @@ def test_memif_connects_again_after_the_system_behind_it_was_killed(
 
 def test_jumbo_frames_pass_with_the_mbuf_size_that_the_refusal_names(
         new_system, start, network, download):
-    set_mtu(network, 9000)
+    network.set_mtu(9000, "client", "server")
     match = re.fullmatch(r"port wire_a: MTU 9000 does not fit mbuf_size = 2048; "
                          r"set mbuf_size = (\d+), or `ip link set wire_a mtu 1500`",
                          refusal(new_system, network, DRIVERS["af_packet"]))
@@ -238,25 +222,25 @@ def test_jumbo_frames_pass_with_the_mbuf_size_that_the_refusal_names(
 def test_af_xdp_carries_what_fits_an_mbuf_and_refuses_what_does_not(
         new_system, start, network, af_xdp):
     needs_driver("af_xdp")
-    set_mtu(network, 9000)
+    network.set_mtu(9000, "client", "server")
     assert "net_af_xdp0: MTU 9000 does not fit mbuf_size = 2048" in refusal(
         new_system, network, DRIVERS["af_xdp"])
     match = re.fullmatch(
         r"port net_af_xdp0: AF_XDP takes no packets of mbuf_size = 16384; "
         r"set mbuf_size = (\d+), or less",
         refusal(new_system, network, DRIVERS["af_xdp"], mbuf_size=16384))
-    set_mtu(network, int(match[1]) - 22)
+    network.set_mtu(int(match[1]) - 22, "client", "server")
     assert re.search(
         r"port net_af_xdp0: .*MTU \d+ may be too large .*`ip link set wire_a mtu 1500`",
         refusal(new_system, network, DRIVERS["af_xdp"], mbuf_size=match[1]))
-    set_mtu(network, 2500)
+    network.set_mtu(2500, "client", "server")
     system = start(DRIVERS["af_xdp"], mbuf_size=match[1])
     assert ping(network, "-M", "do", "-s", "2472") == 10
     all_forwarded(system)
 
 
 def test_frames_longer_than_the_output_port_takes_are_dropped_and_counted(start, network):
-    set_mtu(network, 9000, ["client"])
+    network.set_mtu(9000, "client")
     system = start(DRIVERS["af_packet"], mbuf_size=16384)
     assert ping(network, "-M", "do", "-s", "8000", count=5, patience=0.2) == 0
     assert ping(network, "-M", "do", "-s", "1472", count=5) == 5
@@ -266,11 +250,11 @@ def test_frames_longer_than_the_output_port_takes_are_dropped_and_counted(start,
 
 def test_no_part_of_a_frame_is_forwarded_when_an_mtu_grows_meanwhile(start, network, lines):
     """Frames of an unknown kind and pings, between interfaces of other MTUs than at the start."""
-    set_mtu(network, 2900, ["server"])
+    network.set_mtu(2900, "server")
     kernel = lines == DRIVERS["af_packet"]
     system = start(lines, mbuf_size=4096 if kernel else 3072)
     network.introduce_neighbours()
-    set_mtu(network, 9000 if kernel else 3400, ["client"])  # XDP allows no more
+    network.set_mtu(9000 if kernel else 3400, "client")  # XDP allows no more
     header = b"".join(bytes.fromhex(MAC[side].replace(":", "")) for side in ("server", "client"))
     sizes = range(100, 9000 if kernel else 3400, 100)
     sent = {header + b"\x88\xb5" + bytes(size - 14) for size in sizes}

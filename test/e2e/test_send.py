@@ -9,8 +9,7 @@ import socket
 import pytest
 
 from network import ADDRESS, ADDRESS6, Network
-from system import BUILD, DEADLINE_S, adds_up
-from test_ports import needs_driver
+from system import BUILD, DEADLINE_S, adds_up, needs_driver
 
 PORT = 8000
 RESET_ON = os.path.join(BUILD, "test/e2e/reset_on")
