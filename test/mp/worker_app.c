@@ -3,13 +3,15 @@
  * and misbehaves when it is told to.
  *
  *   worker_app -f mos.conf [--crash-at N | --loop-at N | --exit-at N] [--crash-port P]
- *              [--setup-ms MS | --setup-on-usr1] [--work-us US]
+ *              [--setup-ms MS | --setup-on-usr1] [--work-us US] [--resend]
  *
  *   N   the number of a MOS_ON_PKT_IN callback, from 1
  *   P   a client's port: a packet of its flow is the end of the process
  *   MS  spent between the creation of the context and that of its socket; with --setup-on-usr1 it
  *       prints "app: waits" there and waits for the signal
  *   US  of computing on each packet
+ *
+ * With --resend each packet is sent again by the program, and itself dropped, before that work.
  *
  * It prints "app: up" when it is ready for packets, and on SIGUSR1 and at its end
  *   app: live L replayed R established E packets P
@@ -35,7 +37,7 @@ static struct {
 	const char *config;
 	unsigned long long crash_at, loop_at, exit_at;
 	int crash_port, setup_ms, work_us;
-	bool setup_on_usr1;
+	bool setup_on_usr1, resend;
 } opt = {.crash_port = -1};
 
 static struct flow flows[65536]; /* by the client's port */
@@ -119,9 +121,20 @@ static void work(void)
 		;
 }
 
+/* Its copy goes in its place. A death between the two calls: both go. */
+static void resend(mctx_t mctx, int sock, int side)
+{
+	struct pkt_info p;
+
+	if (mtcp_getlastpkt(mctx, sock, side, &p) == 0 && mtcp_sendpkt(mctx, sock, &p) == 0)
+		mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP);
+}
+
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	packets++;
+	if (opt.resend)
+		resend(mctx, sock, side);
 	work();
 	misbehave(mtcp_get_uctx(mctx, sock));
 }
@@ -213,6 +226,7 @@ static void parse(int argc, char **argv)
 		{"setup-ms", required_argument, NULL, 's'},
 		{"setup-on-usr1", no_argument, NULL, 'u'},
 		{"work-us", required_argument, NULL, 'w'},
+		{"resend", no_argument, NULL, 'r'},
 		{0},
 	};
 	int c;
@@ -227,6 +241,7 @@ static void parse(int argc, char **argv)
 		case 's': opt.setup_ms = atoi(optarg); break;
 		case 'u': opt.setup_on_usr1 = true; break;
 		case 'w': opt.work_us = atoi(optarg); break;
+		case 'r': opt.resend = true; break;
 		default: exit(2);
 		}
 	}
