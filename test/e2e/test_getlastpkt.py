@@ -4,7 +4,8 @@ Packets come from capture files.
 
 import frames
 from captures import ACK, MS, START, Packet
-from packets import parse, shown_parts
+from packets import (DROP, LAST_PACKETS, OVERWRITE, PAYLOAD, SIDE_BOTH, SIDE_CLI, SIDE_SVR, parse,
+                     shown_parts)
 
 VLAN7, SERVICE8 = b"\x81\x00\x60\x07", b"\x88\xa8\x00\x08"
 PRIORITY = b"\x81\x00\xa0\x00"  # a tag without VLAN
@@ -150,3 +151,37 @@ def test_each_reason_not_to_show_a_packet(bench):
         line: [errno] for line, errno in expected.items()}
     for line in ok:
         check(bench.shown(line), talk.packets[3])
+
+
+def test_last_packets_of_each_side_are_kept_for_who_asks(bench):
+    talk = bench.talk(step=20 * MS).opened().client(b"first").server(b"second").client(b"third")
+    talk.client(b"later")
+    syn, syn_ack, ack, first, second, third, _ = talk.packets
+    bench.rule("setup", "set", option=LAST_PACKETS, value=1)
+    mine = {"port": talk.port}
+    none = bench.rule("snd", "show", side=SIDE_SVR, sender="cli", nth=1, **mine)
+    # Kept as its sender has sent it, not as it was changed.
+    bench.rule("snd", "edit", option=OVERWRITE | PAYLOAD, data=b"F", sender="cli", nth=3, **mine)
+    bench.rule("snd", "edit", option=DROP, sender="svr", nth=2, **mine)
+    bench.rule("snd", "timer", ms=1, sender="cli", nth=4, **mine)
+    rows = [
+        (bench.rule("snd", "show", side=SIDE_CLI, sender="cli", nth=1, **mine), syn, {}),
+        (bench.rule("snd", "show", side=SIDE_CLI, sender="svr", nth=1, **mine), syn, {}),
+        (bench.rule("snd", "show", side=SIDE_SVR, sender="svr", nth=1, **mine), syn_ack,
+         {"port": 1}),
+        (bench.rule("rcv", "show", side=SIDE_BOTH, sender="cli", nth=2, **mine), ack, {}),
+        (bench.rule("rcv", "show", side=SIDE_CLI, sender="svr", nth=2, **mine), first, {}),
+        (bench.rule("snd", "show", side=SIDE_SVR, sender="cli", nth=4, **mine), second,
+         {"port": 1}),
+        (bench.rule("data", "show", side=SIDE_CLI, nth=3, **mine), third, {"offset": 5}),
+        (bench.rule("timer", "show", side=SIDE_SVR, **mine), second, {"port": 1}),
+    ]
+    last = bench.rule("timer", "show", side=SIDE_CLI, **mine)  # third, or one behind it
+    at_hand = bench.rule("timer", "show", side=SIDE_BOTH, **mine)
+    bench.rule("data", "peek", **mine)
+    bench.run()
+    assert bench.errors(none) == bench.errors(at_hand) == ["ENODATA"]
+    for line, packet, expected in rows:
+        print(bench.script.lines[line - 1])
+        check(bench.shown(line), packet, **expected)
+    assert shown_parts(bench.shown(last))[3] in (b"third", b"later")
