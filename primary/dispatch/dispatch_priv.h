@@ -131,7 +131,7 @@ void mos_shard_io_flush(struct mos_dispatch *d, const struct mos_shard_map *map)
 /* What is due for a shard in each round: backlog, rx ring without worker. Returns packets moved. */
 unsigned mos_shard_io_service(struct mos_dispatch *d, struct shard_io *s, enum mos_service service);
 
-/* Fill up the blank ring when it is half empty. */
+/* Put another batch into the blank ring, if there is room: short enough for one round. */
 void mos_shard_io_blanks(struct mos_dispatch *d, struct shard_io *s);
 
 static inline uint32_t mos_backlog_count(const struct shard_io *s)

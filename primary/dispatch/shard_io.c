@@ -145,12 +145,11 @@ unsigned mos_shard_io_service(struct mos_dispatch *d, struct shard_io *s, enum m
 
 void mos_shard_io_blanks(struct mos_dispatch *d, struct shard_io *s)
 {
-	struct rte_mbuf *m[MOS_BLANK_SIZE];
-	uint32_t have = rte_ring_count(s->blank), want;
+	const uint32_t want = MOS_BLANK_BATCH;
+	struct rte_mbuf *m[MOS_BLANK_BATCH];
 
-	if (have >= d->p->blank_size / 2)
+	if (rte_ring_count(s->blank) + want > d->p->blank_size)
 		return;
-	want = d->p->blank_size - have;
 	if (rte_pktmbuf_alloc_bulk(d->p->pool, m, want) < 0)
 		return;
 	for (uint32_t i = 0; i < want; i++) {

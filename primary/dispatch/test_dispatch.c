@@ -614,14 +614,15 @@ END_TEST
 START_TEST(blank_rings_are_kept_full)
 {
 	struct mos_shard *s;
-	void *m[200];
+	void *m[MOS_BLANK_BATCH];
 
 	rig_open(&rig, &(struct rig_opt){.workers = 1});
 	s = rig.p.root->shard[0];
 	rig_service(&rig, MOS_SERVICE_SERVED);
 	ck_assert_uint_eq(rte_ring_count(s->blank), MOS_BLANK_SIZE);
-	ck_assert_uint_eq(rte_ring_sc_dequeue_bulk(s->blank, m, 200, NULL), 200);
-	for (unsigned i = 0; i < 200; i++) { /* a worker's own packets */
+	ck_assert_uint_eq(rte_ring_sc_dequeue_bulk(s->blank, m, MOS_BLANK_BATCH, NULL),
+	                  MOS_BLANK_BATCH);
+	for (unsigned i = 0; i < MOS_BLANK_BATCH; i++) { /* a worker's own packets */
 		struct mos_pkt_meta *meta = mos_meta(&rig.p, m[i]);
 
 		ck_assert_uint_eq(meta->owner, 1);
@@ -629,9 +630,11 @@ START_TEST(blank_rings_are_kept_full)
 		meta->out_port = 1;
 		rte_pktmbuf_append((struct rte_mbuf *)m[i], 60);
 	}
-	rte_ring_sp_enqueue_bulk(s->tx, m, 200, NULL);
-	rig_rounds(&rig, 4);
-	ck_assert_uint_eq(rig.wire_count[1], 200);
+	for (unsigned i = 0; i < MOS_BLANK_BATCH; i += 32) {
+		rte_ring_sp_enqueue_bulk(s->tx, m + i, 32, NULL);
+		rig_round(&rig);
+	}
+	ck_assert_uint_eq(rig.wire_count[1], MOS_BLANK_BATCH);
 	ck_assert_uint_eq(rte_ring_count(s->blank), MOS_BLANK_SIZE);
 	rig_close(&rig);
 }

@@ -28,7 +28,8 @@
 struct mos_primary;
 
 enum {
-	MOS_BLANK_SIZE = 256,    /* packets kept in each blank ring */
+	MOS_BLANK_SIZE = 1024,   /* packets kept in each blank ring */
+	MOS_BLANK_BATCH = 256,   /* filled up at a time */
 	MOS_BACKLOG_SIZE = 2048, /* packets that wait in the I/O lcore while a shard is PARKED */
 	MOS_PORT_DESC = 1024,    /* descriptors of a NIC's queue that we ask for */
 	MOS_PORT_HAND = 256,     /* packets of a port in the hands of the I/O loop */
