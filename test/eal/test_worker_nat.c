@@ -4,7 +4,7 @@
  */
 #include <rte_byteorder.h>
 
-#include "shared/flow_table/flow_hash.h"
+#include "mtcp_util.h"
 #include "test/eal/worker_tests.h"
 
 #define IN  0
@@ -370,6 +370,43 @@ START_TEST(shard_of_what_is_no_pair_is_refused)
 }
 END_TEST
 
+/* Which context gets port -> 443 of two hosts, and which shard they hash to. */
+static int core_of(uint16_t port, int nqueues, int *shard)
+{
+	struct sockaddr_in a = v4(OUT, port), b = v4(1, 443);
+
+	*shard = SHARD(&a, &b);
+	errno = 0;
+	return GetRSSCPUCore(a.sin_addr.s_addr, b.sin_addr.s_addr, a.sin_port, b.sin_port, nqueues);
+}
+
+START_TEST(core_is_the_context_that_holds_the_shard)
+{
+	unsigned ours = 0;
+	int shard, core;
+
+	hs_open(NULL);
+	for (uint32_t i = 0; i < MOS_BUCKET_MAX; i++)
+		hs.root->bucket[i] = (uint8_t)(i % 2);
+	core = core_of(1, 4, &shard);
+	ck_assert(core >= 0 && core < 4); /* not attached: a card's choice */
+	mos_worker.root = hs.root;
+	for (uint16_t port = 1; port < 500; port++) {
+		core = core_of(port, 4, &shard);
+		ck_assert_int_eq(core, shard == 0 ? 0 : 1); /* 1 is nobody here */
+		core = core_of(port, 1, &shard);
+		ck_assert_int_eq(core, shard == 0 ? 0 : -1);
+		ck_assert_int_eq(errno, shard == 0 ? 0 : ENOENT);
+		ours += shard == 0;
+	}
+	ck_assert(ours > 100 && ours < 400);
+	ck_assert_int_eq(core_of(1, 0, &shard), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	mos_worker.root = NULL;
+	hs_close();
+}
+END_TEST
+
 TCase *nat_case(void)
 {
 	TCase *tc = tcase_create("nat");
@@ -387,5 +424,6 @@ TCase *nat_case(void)
 	tcase_add_test(tc, area_is_refused_where_there_is_none);
 	tcase_add_test(tc, shard_is_that_of_the_packets_hash_both_ways);
 	tcase_add_test(tc, shard_of_what_is_no_pair_is_refused);
+	tcase_add_test(tc, core_is_the_context_that_holds_the_shard);
 	return tc;
 }
