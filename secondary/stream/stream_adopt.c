@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "secondary/remap/remap.h"
 #include "secondary/stream/stream_priv.h"
 
 #define AHEAD_MAX \
@@ -37,6 +38,7 @@ static void mend_streams(struct mos_flow_table *flows)
 	for (uint32_t i = 0; (i = mos_flow_table_next(flows, i)) != MOS_FLOW_NONE; i++) {
 		mend_stream(mos_flow_at(flows, i), MOS_CLI);
 		mend_stream(mos_flow_at(flows, i), MOS_SVR);
+		memset(mos_flow_at(flows, i)->edits, 0, sizeof(flows->flows[i].edits));
 	}
 }
 
@@ -52,11 +54,20 @@ static bool find_stream(struct mos_streams *s, const struct mos_chunk *c, struct
 	       c->base == r->f->half[r->side].irs + 1;
 }
 
+/* It holds edits, not bytes of a stream. */
+static bool is_of_remap(const struct mos_chunk *c)
+{
+	return c->owner >> 63;
+}
+
 static mos_chunk_list *keep_chunk(void *arg, const struct mos_chunk *c, bool *out_of_order)
 {
+	struct mos_streams *s = arg;
 	struct mos_stream_ref r;
 	uint64_t done, first;
 
+	if (is_of_remap(c))
+		return mos_remap_keep(s->flows, c);
 	if (!find_stream(arg, c, &r) || c->page > mos_page(r.st->next + MOS_STREAM_FAR))
 		return NULL;
 	done = mos_max_u64(mos_stream_done(&r), mos_page_start(c));
@@ -91,7 +102,7 @@ static void settle_streams(struct mos_streams *s)
 	for (uint32_t i = 0; i < s->pool.count; i++) {
 		const struct mos_chunk *c = mos_chunk_at(&s->pool, i);
 
-		if (c->owner != 0)
+		if (c->owner != 0 && !is_of_remap(c))
 			settle_stream(s, c->flow, c->owner & 1);
 	}
 }
@@ -110,6 +121,7 @@ int mos_streams_join(struct mos_streams *s, void *mem, size_t mem_len, struct mo
 		return err;
 	s->share_max = (uint32_t)mos_min_u64(s->pool.count / 4, AHEAD_MAX);
 	settle_streams(s);
+	mos_remap_adopt(&s->pool, flows);
 	return 0;
 }
 

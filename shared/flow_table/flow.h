@@ -115,6 +115,13 @@ enum {
  */
 #define MOS_FLOW_TRANSLATED (MOS_FLOW_TWO_KEYS | MOS_FLOW_REMAP | MOS_FLOW_REMAP << 1)
 
+/* mos_flow.remap, by sender: secondary/remap */
+enum {
+	MOS_REMAP_KNOWN = 1 << 0,  /* `decided` is valid, unless: */
+	MOS_REMAP_EDITED = 1 << 1, /* its state lies in a chunk */
+	MOS_REMAP_NOTES = 1 << 2,  /* edits of its payload are noted by themselves */
+};
+
 /* mos_stream.flags */
 enum {
 	MOS_STREAM_LAST = 1 << 0, /* of two versions of a byte the later counts, unless read */
@@ -176,8 +183,10 @@ struct mos_flow {
 	 * newer flow, or lost.
 	 */
 	struct mos_flow_key out;
-	uint32_t out_hash; /* S its hash */
-	uint32_t edits[2]; /* S by sender, mos_chunk_list: its edits; nothing to a successor */
+	uint32_t out_hash;   /* S its hash */
+	uint32_t edits[2];   /* S by sender, mos_chunk_list: its edits; nothing to a successor */
+	uint32_t decided[2]; /* S by sender, its number: below, all has gone to the receiver */
+	uint8_t remap[2];    /* S by sender: MOS_REMAP_* */
 } MOS_CACHE_ALIGNED;
 static_assert(offsetof(struct mos_flow, half) == 64, "line 1");
 static_assert(offsetof(struct mos_flow, start_ms) == 128, "line 2");

@@ -21,8 +21,11 @@
 #define STATE_MAX  10
 #define WSCALE_MAX 14
 
-/* An id beyond was not counted up to: the next id must have room above the highest one. */
-#define ID_MAX INT64_MAX
+/*
+ * An id beyond was not counted up to: the next id must have room above the highest one, and two bits
+ * are for whoever makes an owner word of it (mos_remap_owner).
+ */
+#define ID_MAX (INT64_MAX / 2)
 
 static bool is_sane(const struct mos_flow *f)
 {

@@ -24,7 +24,7 @@ static bool break_record(struct mos_flow *f, int how)
 	case 7: f->state[1] = 255; return false;
 	case 8: f->key.ip_version = 5; return false;
 	case 9: f->half[1].wscale = 15; return false;
-	case 10: f->id = (uint64_t)INT64_MAX + 1; return false;
+	case 10: f->id = (uint64_t)INT64_MAX / 2 + 1; return false;
 	case 11: f->seqcount |= 1, f->state[0] = 11; return false;
 	default: return true;
 	}
