@@ -157,11 +157,12 @@ enum mos_socket_opts {
 	 * receiver has.
 	 *   seq_off 0  MOS_INSERT and MOS_CHOMP in the payload are accounted for by themselves.
 	 *              Passive socket: for flows to come; base_seq is not looked at
-	 *   else       the program itself takes away -seq_off bytes from sequence number base_seq
+	 *   else       (not built yet: ENOSYS) the program itself takes away -seq_off bytes from sequence number base_seq
 	 *              on, or has sent (mtcp_sendpkt) seq_off bytes in front of it. Active only
 	 * EINVAL: side is neither CLI nor SVR, seq_off beyond +-65535, or a passive socket and
 	 * seq_off not 0. EALREADY: bytes at or behind base_seq have gone to the receiver. ENOBUFS:
-	 * no memory to note it (stream_memory); again, later.
+	 * no memory to note it (stream_memory); again, later. A flow with this option goes on being
+	 * translated when nobody watches it any more (MOS_STOP_MON).
 	 */
 	MOS_SEQ_REMAP = 0x0b,
 
@@ -516,7 +517,10 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  * that sends it. With it, such edits are made at MOS_HK_SND; they are noted, and made again by the
  * library when the sender sends those bytes again, in whatever pieces. What has once gone to the
  * receiver does not change any more (EALREADY). Bytes that overtake others are gone, too: who wants
- * to edit those in front of them drops what comes out of order, until its sender sends it again.
+ * to edit those in front of them drops what comes out of order, until its sender sends it again. A
+ * packet of such a side that is dropped at MOS_HK_SND is not seen by its receiver's side
+ * (MOS_DROP_HIDES), and its bytes may still be edited. Where bytes went in, and none went, they come
+ * again with the byte in front of which they are; at the end with the FIN, or else with the last byte.
  *
  * Returns 0, or -1; the packet is then as it was.
  *   EACCES    bad context, this action is not allowed at this place, MOS_IP_HDR of a packet that is
@@ -525,10 +529,13 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  *   ENODATA   no packet is at hand
  *   EAGAIN    not exactly one action; trying again does not help
  *   EINVAL    offset < 0, no place, a range beyond the place, the packet does not have that part,
- *             or a header whose length would be none
+ *             or a header whose length would be none; MOS_SEQ_REMAP: bytes put into a packet with
+ *             neither payload nor FIN
  *   EALREADY  MOS_SEQ_REMAP: these bytes have gone to the receiver as they were decided then
  *   EFAULT    data is NULL where bytes are needed
- *   EMSGSIZE  the packet would be longer than the MTU of its output port
+ *   EMSGSIZE  the packet would be longer than the MTU of its output port; MOS_SEQ_REMAP: more than
+ *             1400 bytes in one place, or than one packet with full headers holds, or more than
+ *             256 edits of one packet
  *   ENOBUFS   no room in the packet's buffer; or none to note the edit (then drop the packet: its
  *             sender sends it again)
  */

@@ -24,6 +24,7 @@
 #include "secondary/app_timer/app_timer.h"
 #include "secondary/flow_timer/flow_timer.h"
 #include "secondary/last_packet/last_packet.h"
+#include "secondary/remap/remap.h"
 #include "secondary/socket/socket.h"
 #include "secondary/stream/stream.h"
 #include "shared/config/config.h"
@@ -33,6 +34,7 @@
 #include "shared/root/shard.h"
 
 struct rte_mbuf;
+struct mos_work;
 
 /* The packet that callbacks see; mbuf is NULL outside of packet events. */
 struct mos_cur_pkt {
@@ -42,6 +44,7 @@ struct mos_cur_pkt {
 	uint8_t from; /* side that sent it, if it is of the flow that the ledger names */
 	bool segment; /* its flow has been looked up: it stays a TCP segment, whatever is edited */
 	bool edited;  /* by the application, since the pipeline looked at it last */
+	struct mos_work *work; /* the pipeline's, of a segment; NULL: not at a flow's turn */
 	/* secondary/edit: what its checksums do not account for yet */
 	uint8_t edit; /* MOS_EDIT_* */
 	uint16_t ip_delta, tcp_delta;
@@ -118,6 +121,7 @@ struct mos_ctx {
 	struct mos_streams streams;
 	struct mos_stream_told told;
 	bool streams_read; /* some flow has, or had, a MOS_FF_READ */
+	struct mos_remap remap;
 
 	/* clock */
 	uint64_t now_ns; /* any thread reads it, for a timer: stored in one piece */
@@ -130,6 +134,8 @@ struct mos_ctx {
 #define MOS_SCRATCH_BYTES 65664
 /* Where the copy begins: headers behind an Ethernet header, tagged or not, are aligned then. */
 #define MOS_SCRATCH_OFF   2
+/* Behind it, as many bytes for what the library itself makes of a packet. */
+#define MOS_SCRATCH_ALL   (MOS_SCRATCH_OFF + 2 * MOS_SCRATCH_BYTES)
 
 struct mos_worker {
 	struct mos_config cfg;

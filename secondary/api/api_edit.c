@@ -3,6 +3,7 @@
 
 #include "secondary/api/api_priv.h"
 #include "secondary/edit/edit.h"
+#include "secondary/pipeline/pipeline.h"
 #include "secondary/worker.h"
 
 #define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
@@ -23,11 +24,23 @@ static void count(struct mos_ctx *c)
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_EDITED, 1);
 }
 
+/* Bytes of the payload come or go: 0, or why that cannot be. */
+static int note(struct mos_ctx *c, const struct mos_edit *e)
+{
+	if (!mos_edit_of_payload(e) || (e->option & MOS_OVERWRITE))
+		return 0;
+	return mos_flow_note_edit(c, (uint32_t)e->offset, e->option & MOS_CHOMP ? e->len : 0,
+	                          e->option & MOS_INSERT ? e->len : 0);
+}
+
 /* 0 or -errno; then nothing has changed. */
 static int edit(struct mos_ctx *c, const struct mos_edit *e)
 {
 	int err = mos_edit_check(e);
 
+	if (err != 0)
+		return err;
+	err = note(c, e);
 	if (err != 0)
 		return err;
 	if (mos_edit_of_payload(e))

@@ -274,6 +274,39 @@ static int set_option(struct mos_ctx *c, int sock, const struct setting *s, cons
 	return s != NULL ? set_value(c, &t, s, value) : stop_monitoring(c, &t, value);
 }
 
+/* ---- set: lengths that are edited ---- */
+
+/* Shifts by the program itself are not built. */
+static int edit_lengths(struct mos_ctx *c, const struct target *t, const seq_remap_info *info)
+{
+	if ((info->side != MOS_SIDE_CLI && info->side != MOS_SIDE_SVR) ||
+	    info->seq_off < -UINT16_MAX || info->seq_off > UINT16_MAX)
+		return EINVAL;
+	if (info->seq_off != 0)
+		return t->flow == MOS_FLOW_NONE ? EINVAL : ENOSYS;
+	if (t->flow == MOS_FLOW_NONE)
+		mos_socket_set_stream_flag(t->mon, !info->side, MOS_WISH_EDITED, true);
+	else
+		mos_flow_edit_lengths(c, t->flow, info->side);
+	return 0;
+}
+
+static int set_remap(struct mos_ctx *c, int sock, const void *optval, socklen_t optlen)
+{
+	seq_remap_info info;
+	struct target t;
+	int err = find_target(c, sock, &t);
+
+	if (err != 0)
+		return err;
+	if (optval == NULL)
+		return EFAULT;
+	if (optlen < sizeof(info))
+		return EINVAL;
+	memcpy(&info, optval, sizeof(info));
+	return edit_lengths(c, &t, &info);
+}
+
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,
                     socklen_t optlen)
 {
@@ -283,8 +316,10 @@ int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *o
 
 	if (c == NULL)
 		return -1;
-	if (level != SOL_MONSOCKET || (s == NULL && optname != MOS_STOP_MON))
+	if (level != SOL_MONSOCKET ||
+	    (s == NULL && optname != MOS_STOP_MON && optname != MOS_SEQ_REMAP))
 		return fail(ENOSYS);
-	err = set_option(c, sock, s, optval, optlen);
+	err = optname == MOS_SEQ_REMAP ? set_remap(c, sock, optval, optlen)
+	                               : set_option(c, sock, s, optval, optlen);
 	return err == 0 ? 0 : fail(err);
 }

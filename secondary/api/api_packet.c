@@ -6,6 +6,7 @@
 
 #include "mos_ext.h"
 #include "secondary/api/api_priv.h"
+#include "secondary/pipeline/pipeline.h"
 #include "secondary/worker.h"
 
 /* What is shown: the packet in hand, or one that was kept, in the scratch area. */
@@ -94,19 +95,20 @@ static uint16_t saturate(uint32_t len)
 }
 
 /* Where the payload lies in its receiver's stream. */
-static uint64_t payload_offset(const struct mos_ctx *c, const struct shown *s,
-                               const struct pkt_info *p)
+static uint64_t payload_offset(struct mos_ctx *c, const struct shown *s, const struct pkt_info *p)
 {
 	int64_t off;
+	uint32_t seq;
 
 	/* What comes with a SYN is first; the receiver may not have taken its number yet. */
 	if (s->flow == MOS_FLOW_NONE || p->payloadlen == 0 || p->tcph->syn)
 		return 0;
-	off = mos_stream_offset(mos_flow_at(&c->flows, s->flow), !s->from, p->seq);
+	seq = mos_flow_canonical(c, s->flow, s->from, s->meta == c->cur.meta, p->seq);
+	off = mos_stream_offset(mos_flow_at(&c->flows, s->flow), !s->from, seq);
 	return off > 0 ? (uint64_t)off : 0;
 }
 
-static void fill_tcp(const struct mos_ctx *c, const struct shown *s, struct pkt_info *p)
+static void fill_tcp(struct mos_ctx *c, const struct shown *s, struct pkt_info *p)
 {
 	p->tcph = (struct tcphdr *)(s->copy + s->meta->l4_off);
 	p->payload = s->copy + s->meta->payload_off;
@@ -117,7 +119,7 @@ static void fill_tcp(const struct mos_ctx *c, const struct shown *s, struct pkt_
 	p->offset = payload_offset(c, s, p);
 }
 
-static void fill(const struct mos_ctx *c, const struct shown *s, struct pkt_info *p)
+static void fill(struct mos_ctx *c, const struct shown *s, struct pkt_info *p)
 {
 	const struct mos_pkt_meta *meta = s->meta;
 

@@ -153,6 +153,7 @@ int mos_context_prepare(struct mos_ctx *c)
 	                       &c->flows, &c->shard->counters);
 	if (err != 0)
 		goto no_streams;
+	mos_remap_init(&c->remap, &c->streams.pool, &c->flows);
 	mos_loop_clock(c);
 	mos_app_timers_init(&c->timers);
 	err = mos_flow_timer_create(&c->flow_timer, s->max_flows, FLOW_TIMER_MS, c->now_ms);
@@ -163,7 +164,7 @@ int mos_context_prepare(struct mos_ctx *c)
 		goto no_sockets;
 	c->sockets.left = socket_closed;
 	c->sockets.left_arg = c;
-	c->scratch = malloc(MOS_SCRATCH_OFF + MOS_SCRATCH_BYTES);
+	c->scratch = malloc(MOS_SCRATCH_ALL);
 	c->flow_flags = calloc(c->flows.capacity, 1);
 	c->stopped_flow = MOS_FLOW_NONE;
 	mos_last_init(&c->last, s->max_flows);

@@ -27,6 +27,8 @@ static void remove_flow(struct mos_ctx *c, uint32_t flow)
 	if (mos_flow_is_read(c, flow, MOS_CLI) || mos_flow_is_read(c, flow, MOS_SVR))
 		mos_streams_free_flow(&c->streams, flow);
 	mos_flow_end_options(c, flow);
+	if (mos_unlikely(mos_remap_any(mos_flow_at(&c->flows, flow))))
+		mos_remap_free_flow(&c->remap, flow);
 	c->flow_flags[flow] = 0;
 	if (mos_unlikely(c->stopped_flow == flow))
 		c->stopped_flow = MOS_FLOW_NONE;
@@ -76,7 +78,8 @@ bool mos_flow_forget_if_stopped(struct mos_ctx *c, uint32_t flow)
 	if (mos_likely(c->stopped_flow != flow))
 		return false;
 	c->stopped_flow = MOS_FLOW_NONE;
-	if (!mos_sockets_unwatched(&c->sockets, flow))
+	if (!mos_sockets_unwatched(&c->sockets, flow) ||
+	    mos_remap_any(mos_flow_at(&c->flows, flow))) /* its ends would lose step */
 		return false;
 	mos_flow_forget(c, flow);
 	return true;

@@ -108,7 +108,10 @@ void mos_flow_new_streams(struct mos_ctx *c, uint32_t flow)
 		struct mos_stream_wish w = wish(c, flow, side);
 
 		f->stream[side].limit = w.limit;
-		f->stream[side].flags = w.flags | (w.limit == 0 ? MOS_STREAM_OFF : 0);
+		f->stream[side].flags =
+			(w.flags & MOS_STREAM_WISHED) | (w.limit == 0 ? MOS_STREAM_OFF : 0);
+		if (w.flags & MOS_WISH_EDITED)
+			mos_remap_switch_on(f, !side, false, 0);
 		mos_flow_add_readers(c, flow, side, w.readers);
 	}
 }

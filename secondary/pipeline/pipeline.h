@@ -8,6 +8,7 @@
  *                   -> NEW_DATA -> what is unread is stored -> end of the flow
  *   segment_find.c  flows that are looked up, made, attached; a segment without one is an orphan
  *   segment_edit.c  a segment that a callback has changed
+ *   segment_remap.c  a segment whose stream changes its length on the way
  *   segment_out.c   the second key of a flow that is translated, and what is dropped for it
  *   segment_stream.c  what a segment does to the two streams of its flow
  *   flow_stream.c   who reads the streams of a flow, how they are kept, what is told of losses
@@ -66,6 +67,23 @@ static inline bool mos_flow_in_hand(const struct mos_ctx *c, uint32_t flow)
 {
 	return c->shard->ledger.flow == flow;
 }
+
+/* ---- lengths that are edited: MOS_SEQ_REMAP ---- */
+
+/* What `from` sends is edited, from the first byte on that has not gone by. */
+void mos_flow_edit_lengths(struct mos_ctx *c, uint32_t flow, int from);
+
+/*
+ * The payload at hand is about to lose bytes at offset `at`, or to get some. 0, also where lengths are
+ * not edited, or -errno: -EACCES (not at MOS_HK_SND), and as mos_remap_note_*.
+ */
+int mos_flow_note_edit(struct mos_ctx *c, uint32_t at, uint32_t removed, uint32_t inserted);
+
+/*
+ * A number of a packet that `from` has sent, as its receiver counts. in_hand: it is the packet at hand,
+ * which may have been translated already; others are kept as they were sent.
+ */
+uint32_t mos_flow_canonical(struct mos_ctx *c, uint32_t flow, int from, bool in_hand, uint32_t seq);
 
 /* ---- flows that come and go ---- */
 

@@ -92,10 +92,12 @@ static void sender_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *
 {
 	unsigned track;
 
+	w->snd_nxt = f->half[w->from].snd_nxt;
+	w->snd_flags = f->half[w->from].flags;
 	mos_flow_write_begin(f);
 	if (w->seg.has_ts && mos_unlikely(c->now_ms - f->last_seen_ms > MOS_TS_OUTDATED_MS))
 		mos_tcp_ts_outdated(f);
-	track = mos_tcp_sent(f, w->from, &w->seg);
+	track = w->track = mos_tcp_sent(f, w->from, &w->seg);
 	f->last_seen_ms = c->now_ms;
 	f->packets[w->from]++;
 	f->bytes[w->from] += w->ip_len;
@@ -187,6 +189,14 @@ static void after_segment(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 		mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
 }
 
+/* The receiver's side sees the packet. */
+static bool reaches_receiver(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
+{
+	if (mos_unlikely(mos_remap_any(f)))
+		return mos_segment_remap(c, w, f);
+	return !mos_flow_hides(c, w->flow);
+}
+
 void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *meta)
 {
 	struct mos_counters *ctr = &c->shard->counters;
@@ -217,6 +227,8 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 		return;
 	mos_counter_add(ctr, MOS_CTR_W_TCP, 1);
 	c->cur.from = (uint8_t)w.from;
+	c->cur.work = &w;
+	w.remapped = false;
 	memcpy(before, f->state, 2);
 	mos_segment_read_ts(&w, f);
 	w.rcv_nxt[MOS_CLI] = f->half[MOS_CLI].rcv_nxt;
@@ -226,13 +238,15 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	if (mos_unlikely(mos_flow_keeps_packets(c, w.flow)))
 		mos_flow_keep_packet(c, w.flow, w.from);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_SND);
+	if (mos_unlikely(mos_remap_any(f)) && !mos_segment_remap_begin(c, &w, f))
+		return;
 	sender_side(c, &w, f);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
 	if (mos_unlikely(c->cur.edited))
 		mos_segment_edited(c, &w, f);
 	if (mos_unlikely(mos_segment_opens(&w, f)))
 		mos_segment_out(c, &w, f);
-	if (mos_likely(!mos_flow_hides(c, w.flow)))
+	if (mos_likely(reaches_receiver(c, &w, f)))
 		receiver_side(c, &w, f);
 	if (mos_flow_is_read(c, w.flow, MOS_CLI) || mos_flow_is_read(c, w.flow, MOS_SVR))
 		mos_segment_new_data(c, &w);

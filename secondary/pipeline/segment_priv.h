@@ -17,7 +17,14 @@ struct mos_work {
 	struct mos_tcp_opts opts;
 	uint32_t ip_len; /* bytes of the IP packet */
 	uint32_t flow;
-	int from; /* side that sent it */
+	int from;       /* side that sent it */
+	unsigned track; /* MOS_TRACK_* of the sender's update */
+
+	/* lengths that are edited: segment_remap.c */
+	uint32_t snd_nxt;  /* of the sender's half before it */
+	uint8_t snd_flags; /* and its flags */
+	bool remapped;     /* the packet is as it goes; seg has the numbers of canonical */
+	struct mos_tcp_seg canonical; /* at the sender's update; then seq and ack of the packet */
 
 	/* streams: segment_stream.c */
 	uint32_t rcv_nxt[2]; /* of both halves before it */
@@ -67,6 +74,15 @@ void mos_segment_out(struct mos_ctx *c, const struct mos_work *w, const struct m
  * they are, or dropped if it is translated. False: this one is worked on, for it opens the flow.
  */
 bool mos_segment_passes_by(struct mos_ctx *c, const struct mos_work *w, const struct mos_flow *f);
+
+/*
+ * Lengths that are edited, if mos_remap_any(). begin: before the sender's half is updated; seg is
+ * canonical then. False: the packet cannot be translated, and is dropped.
+ */
+bool mos_segment_remap_begin(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f);
+
+/* remap: behind the SND hook. The packet is as it goes. False: it does not, nothing of it counts. */
+bool mos_segment_remap(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f);
 
 /*
  * The streams' part of the work, in this order; what is asked for in each case is in segment.c.

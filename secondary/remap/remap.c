@@ -24,13 +24,12 @@ void mos_remap_switch_on(struct mos_flow *f, int from, bool known, uint32_t deci
 void mos_remap_restart(struct mos_remap *r, uint32_t flow, int from, uint32_t decided)
 {
 	struct mos_flow *f = mos_flow_at(r->flows, flow);
-	uint8_t notes = f->remap[from] & MOS_REMAP_NOTES;
 
 	/* Not known, then free: whoever dies in between leaves a stream that begins anew. */
-	__atomic_store_n(&f->remap[from], notes, __ATOMIC_RELEASE);
+	__atomic_store_n(&f->remap[from], 0, __ATOMIC_RELEASE);
 	mos_chunk_put_all(r->pool, &f->edits[from]);
 	f->decided[from] = decided;
-	__atomic_store_n(&f->remap[from], notes | MOS_REMAP_KNOWN, __ATOMIC_RELEASE);
+	__atomic_store_n(&f->remap[from], MOS_REMAP_KNOWN, __ATOMIC_RELEASE);
 }
 
 void mos_remap_free_flow(struct mos_remap *r, uint32_t flow)

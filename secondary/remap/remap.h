@@ -156,7 +156,10 @@ void mos_remap_packet(struct mos_remap *r, uint32_t flow, int from, uint32_t seq
 int mos_remap_note_chomp(struct mos_remap *r, uint32_t at, uint32_t len);
 int mos_remap_note_insert(struct mos_remap *r, uint32_t at, uint32_t len, uint32_t insert_max);
 
-/* The packet goes out: its edits count, and all of it is decided. payload: as it is now. */
+/*
+ * The packet goes out: its edits count, and all of it is decided; nothing, if it has neither payload
+ * nor FIN. payload: as it is now; not looked at without edits.
+ */
 void mos_remap_commit(struct mos_remap *r, const uint8_t *payload);
 
 /* It does not go out, or nothing of it may be decided: its edits are forgotten. */

@@ -283,7 +283,7 @@ void mos_remap_commit(struct mos_remap *r, const uint8_t *payload)
 	uint32_t decided = r->seq + r->len + r->fin, end;
 	struct mos_log l = open_log(r);
 
-	if (mos_seq_gt(decided, l.decided) || r->count > 0) {
+	if (r->len + r->fin > 0 && (mos_seq_gt(decided, l.decided) || r->count > 0)) {
 		end = r->count > 0 ? write_recs(r, &l, payload) : l.end;
 		mos_log_set_fate(&l, mos_seq_gt(decided, l.decided) ? decided : l.decided, end);
 	}

@@ -168,6 +168,10 @@ void mos_sockets_detach_flow(struct mos_sockets *s, uint32_t flow);
 /* Nobody watches any side of the flow: it is on no socket, or all have stopped both sides. */
 bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow);
 
+/* In stream_flags: what the flow's streams get, and that the lengths of what comes are edited. */
+#define MOS_STREAM_WISHED (MOS_STREAM_LAST | MOS_STREAM_KEEP)
+#define MOS_WISH_EDITED   (1 << 7)
+
 /* What the sockets of a flow want of one side's stream. */
 struct mos_stream_wish {
 	uint32_t limit;   /* bytes; the largest of all counts, 0 = none wants a buffer */

@@ -278,3 +278,17 @@ unsigned mos_tcp_sent(struct mos_flow *f, int side, const struct mos_tcp_seg *se
 		return sent_syn(f, side, seg);
 	return sent_plain(f, side, seg);
 }
+
+void mos_tcp_resized(struct mos_flow *f, int side, uint32_t old_end, uint32_t end, bool fin)
+{
+	struct mos_half *h = &f->half[side];
+
+	if (!(h->flags & MOS_HALF_ISS) || mos_seq_lt(h->snd_nxt, old_end + fin))
+		return; /* it did not count */
+	if (h->snd_nxt == old_end + fin)
+		h->snd_nxt = end + fin;
+	else
+		raise_snd_nxt(h, end + fin);
+	if (fin && (h->flags & MOS_HALF_FIN) && h->fin_seq == old_end)
+		h->fin_seq = end;
+}

@@ -220,6 +220,12 @@ bool mos_tcp_brings_data(const struct mos_flow *f, int side, const struct mos_tc
  */
 bool mos_tcp_in_order(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
 
+/*
+ * Behind mos_tcp_sent: the payload of the segment was edited, so that it does not end at old_end, but
+ * at `end`; fin: its FIN is there then.
+ */
+void mos_tcp_resized(struct mos_flow *f, int side, uint32_t old_end, uint32_t end, bool fin);
+
 /* Packets of the flow may have passed unseen, since nobody held the shard. */
 void mos_tcp_missed(struct mos_flow *f);
 

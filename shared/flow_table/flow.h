@@ -119,7 +119,6 @@ enum {
 enum {
 	MOS_REMAP_KNOWN = 1 << 0,  /* `decided` is valid, unless: */
 	MOS_REMAP_EDITED = 1 << 1, /* its state lies in a chunk */
-	MOS_REMAP_NOTES = 1 << 2,  /* edits of its payload are noted by themselves */
 };
 
 /* mos_stream.flags */

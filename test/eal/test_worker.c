@@ -39,6 +39,7 @@ int main(void)
 	suite_add_tcase(s, gap_case());
 	suite_add_tcase(s, offset_case());
 	suite_add_tcase(s, nat_case());
+	suite_add_tcase(s, remap_case());
 	suite_add_tcase(s, send_case());
 	srunner_set_fork_status(sr, CK_NOFORK);
 	srunner_run_all(sr, CK_NORMAL);

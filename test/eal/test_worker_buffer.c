@@ -201,13 +201,9 @@ static const int of_streams[] = {MOS_CLIBUF,     MOS_SVRBUF,  MOS_CLIOVERLAP,
 
 START_TEST(set_refuses_what_does_not_fit)
 {
-	const int one = 1, no_options[] = {MOS_FRAG_CLIBUF,
-	                                   MOS_FRAG_SVRBUF,
-	                                   MOS_SEQ_REMAP,
-	                                   MOS_INFO_CLIBUF,
-	                                   0,
-	                                   0x100,
-	                                   0x105};
+	const int one = 1, no_options[] = {MOS_FRAG_CLIBUF, MOS_FRAG_SVRBUF,
+	                                   MOS_INFO_CLIBUF, 0,
+	                                   0x100,           0x105};
 	mctx_t m;
 	int raw;
 

@@ -64,6 +64,7 @@ TCase *policy_case(void);
 TCase *gap_case(void);
 TCase *offset_case(void);
 TCase *nat_case(void);
+TCase *remap_case(void);
 TCase *send_case(void);
 
 #endif
