@@ -16,10 +16,10 @@ import pytest
 
 from captures import write_pcap
 from exchange import SEED, Exchange
-from network import Network, remove_leftovers
+from network import FAR, NEAR, Network, remove_leftovers
 from packets import Bench
 from sink import Sink
-from system import PRIMARY, System
+from system import IMPAIR, PRIMARY, Process, System
 
 HUGE_MB = 256  # of which one system needs most
 NAME = "mos-e2e"
@@ -158,6 +158,26 @@ def start_box(new_system, network):
 
 
 @pytest.fixture
+def start_apps(new_system, network):
+    """Starts a box of so many shards, all served by command(system): start_apps(3, command, key=...).
+    All must end in order."""
+    made = []
+
+    def start(workers, command, **keys):
+        system = new_system(network)
+        made.append(system)
+        system.configure(("wire_a", "wire_b"), workers=workers, **keys)
+        system.start_primary()
+        for shard in range(workers):
+            system.start_worker(shard, command=command(system))
+        return system
+
+    yield start
+    for system in made:
+        assert set(system.stop()) == {0}, system.primary.output()
+
+
+@pytest.fixture
 def start_sinks(start_box, tmp_path):
     """Starts a box whose two workers are stream_sinks: start_sinks(mode, key=value...)."""
 
@@ -208,3 +228,24 @@ def exchange(network):
     yield start
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def impair(network):
+    """Joins the wire of an endpoint, which the test module has CUT:
+    impair(side, there=faults of what it sends, back=, round=)."""
+    network.introduce_neighbours()
+    made = []
+
+    def start(side, there="", back="", around=None):
+        argv = [IMPAIR, "-s", str(SEED + len(made)), "-t", there, "-b", back,
+                *(["-r", around] if around else []), FAR[side], NEAR[side]]
+        process = Process(network.command("box", *argv))
+        made.append(process)
+        process.wait_line("impair: up")
+        return process
+
+    yield start
+    for process in made:
+        process.stop()
+        print("\n".join(process.lines[-3:-1]))

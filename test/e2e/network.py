@@ -143,6 +143,20 @@ class Network:
             self.run(side, "ip", "link", "set", "eth0", "mtu", str(mtu))
             self.run("box", "ip", "link", "set", WIRE[side], "mtu", str(mtu))
 
+    def checksum_errors(self):
+        """How many packets with a wrong checksum both endpoints have got, since there is the network.
+        """
+        count = 0
+        for side in WIRE:
+            with self.inside(side):
+                for name, table, column in (("snmp", "Tcp:", "InCsumErrors"),
+                                            ("netstat", "IpExt:", "InCsumErrors"),
+                                            ("snmp", "Ip:", "InHdrErrors")):
+                    with open(f"/proc/thread-self/net/{name}", encoding="ascii") as file:
+                        names, values = (line.split() for line in file if line.startswith(table))
+                    count += int(values[names.index(column)])
+        return count
+
     def run(self, side, *argv):
         _run(*self.command(side, *argv))
 

@@ -6,19 +6,17 @@ it, is what was sent; and what goes round it is what it says it has missed.
 
 import collections
 import json
-import os
 
 import pytest
 
 from deaths import assert_only_suspects_suffer, kill_until, suspects
-from exchange import PORT, SEED, TIMES
-from network import ADDRESS, FAR, NEAR
+from exchange import PORT, TIMES
+from network import ADDRESS, FAR
 from sink import MISSED, WRONG, flow_name
-from system import BUILD, Process
+from system import Process
 
 FAMILIES = (4,)
 CUT = ("client", "server")
-IMPAIR = os.path.join(BUILD, "test/e2e/impair")
 COUNT, CURL_COUNT = 900 * TIMES, 100
 DEATHS_COUNT, PAUSE_S = 300 * TIMES, 0.2
 ROUND_COUNT = 200 * TIMES
@@ -27,26 +25,6 @@ FEW_FAULTS = "loss=0.05,dup=0.1,late=0.1"
 IPERF_PORT = 5201
 MB = 1 << 20
 COOKIE = 37  # bytes with which iperf3 begins each connection
-
-
-@pytest.fixture
-def impair(network):
-    """Joins the wire of an endpoint: impair(side, there=faults of what it sends, back=, round=)."""
-    network.introduce_neighbours()
-    made = []
-
-    def start(side, there="", back="", around=None):
-        argv = [IMPAIR, "-s", str(SEED + len(made)), "-t", there, "-b", back,
-                *(["-r", around] if around else []), FAR[side], NEAR[side]]
-        process = Process(network.command("box", *argv))
-        made.append(process)
-        process.wait_line("impair: up")
-        return process
-
-    yield start
-    for process in made:
-        process.stop()
-        print("\n".join(process.lines[-3:-1]))
 
 
 def test_1000_connections_are_whole_with_faults_before_and_behind(
