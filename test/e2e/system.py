@@ -21,6 +21,7 @@ FIREWALL = os.path.join(BUILD, "apps/simple_firewall/simple-firewall")
 HTTPWATCH = os.path.join(BUILD, "apps/httpwatch/httpwatch")
 BYTECOUNT = os.path.join(BUILD, "apps/bytecount/bytecount")
 NAT = os.path.join(BUILD, "apps/nat/nat")
+KILLER = os.path.join(BUILD, "apps/killer/killer")
 MOS_RUN = os.path.join(BUILD, "apps/mos_run/mos-run")
 IMPAIR = os.path.join(BUILD, "test/e2e/impair")
 DEADLINE_S = 30
