@@ -28,7 +28,7 @@
 #include <stddef.h>
 
 #include "apps/common/ends.h"
-#include "apps/httpwatch/http_conn.h"
+#include "apps/common/http_conn.h"
 
 /* Longest line: each byte of the request as six characters, and what is around them. */
 #define TRANSACTION_LINE_LEN \

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/httpwatch/http_conn.h"
+#include "apps/common/http_conn.h"
 #include "apps/httpwatch/transaction.h"
 #include "test/fuzz/fuzz.h"
 

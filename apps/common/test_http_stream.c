@@ -2,7 +2,7 @@
  * One direction, whole and in pieces: each row is a stream and what is found in it, which must not
  * depend on where the pieces end. Pieces lie in memory of exact size.
  */
-#include "apps/httpwatch/http_stream.h"
+#include "apps/common/http_stream.h"
 
 #include <check.h>
 #include <stdarg.h>
@@ -312,7 +312,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("httpwatch_http_stream");
+	Suite *s = suite_create("http_stream");
 	TCase *tc = tcase_create("stream");
 
 	tcase_add_loop_test(tc, messages_are_found_whole, 0, ROWS);

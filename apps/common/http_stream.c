@@ -1,4 +1,4 @@
-#include "apps/httpwatch/http_stream.h"
+#include "apps/common/http_stream.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -14,14 +14,14 @@
  * Memory from malloc: of a line that spans pieces its beginning is kept, HTTP_LINE_MAX bytes at
  * most, and charged to a budget. Bodies are counted, not kept.
  */
-#ifndef HTTPWATCH_HTTP_STREAM_H
-#define HTTPWATCH_HTTP_STREAM_H
+#ifndef COMMON_HTTP_STREAM_H
+#define COMMON_HTTP_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "apps/httpwatch/http_head.h"
+#include "apps/common/http_head.h"
 
 #define HTTP_LINE_MAX 16384 /* bytes; what a line has beyond is not looked at */
 

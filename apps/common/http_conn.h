@@ -22,15 +22,15 @@
  * Memory from malloc, bounded for each connection: HTTP_WAITING_MAX requests and the two lines of
  * http_stream.h; and by the budget for all connections that share it. One thread at a time.
  */
-#ifndef HTTPWATCH_HTTP_CONN_H
-#define HTTPWATCH_HTTP_CONN_H
+#ifndef COMMON_HTTP_CONN_H
+#define COMMON_HTTP_CONN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "apps/httpwatch/http_stream.h"
+#include "apps/common/http_stream.h"
 
 #define HTTP_WAITING_MAX 64   /* requests without response, of one connection */
 #define HTTP_HOST_MAX    255  /* bytes kept */

@@ -7,8 +7,8 @@
  * RFC 9112, lenient where servers are: a line that is no field is skipped. Lines may hold any byte
  * but LF, and come without their line end. No memory, no state: what is found points into the line.
  */
-#ifndef HTTPWATCH_HTTP_HEAD_H
-#define HTTPWATCH_HTTP_HEAD_H
+#ifndef COMMON_HTTP_HEAD_H
+#define COMMON_HTTP_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

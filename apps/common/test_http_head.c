@@ -2,7 +2,7 @@
  * The line parsers on rows of bytes. Each row is also read at each of its lengths, in memory of
  * exact size, so that AddressSanitizer sees a step beyond.
  */
-#include "apps/httpwatch/http_head.h"
+#include "apps/common/http_head.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -268,7 +268,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("httpwatch_http_head");
+	Suite *s = suite_create("http_head");
 	TCase *tc = tcase_create("head");
 
 	tcase_add_loop_test(tc, request_line_is_read, 0, ROWS(request_rows));

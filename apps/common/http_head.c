@@ -1,4 +1,4 @@
-#include "apps/httpwatch/http_head.h"
+#include "apps/common/http_head.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,4 +1,4 @@
-#include "apps/httpwatch/http_conn.h"
+#include "apps/common/http_conn.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  *
  *   method target status bytes [note...];     - = not known
  */
-#include "apps/httpwatch/http_conn.h"
+#include "apps/common/http_conn.h"
 
 #include <check.h>
 #include <stdarg.h>
@@ -469,7 +469,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("httpwatch_http_conn");
+	Suite *s = suite_create("http_conn");
 	TCase *tc = tcase_create("conn");
 
 	tcase_add_checked_fixture(tc, begin, end);
