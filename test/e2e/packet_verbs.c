@@ -48,7 +48,7 @@ static int take(const struct rule *r, const struct place *at, struct packet *p)
 	copy_part(p, L3, l3,
 	          i->tcph != NULL ? (const uint8_t *)i->tcph : (const uint8_t *)l3 + i->ip_len);
 	copy_part(p, L4, i->tcph, i->payload);
-	copy_part(p, PAYLOAD, i->payload, i->payload + i->payloadlen);
+	copy_part(p, PAYLOAD, i->payload, i->payload != NULL ? i->payload + i->payloadlen : NULL);
 	return 0;
 }
 
