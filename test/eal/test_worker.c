@@ -23,6 +23,7 @@ int main(void)
 	suite_add_tcase(s, ask_case());
 	suite_add_tcase(s, hand_case());
 	suite_add_tcase(s, edit_case());
+	suite_add_tcase(s, edited_case());
 	suite_add_tcase(s, keep_case());
 	suite_add_tcase(s, time_case());
 	suite_add_tcase(s, event_case());

@@ -48,6 +48,7 @@ TCase *api_case(void);
 TCase *ask_case(void);
 TCase *hand_case(void);
 TCase *edit_case(void);
+TCase *edited_case(void);
 TCase *keep_case(void);
 TCase *time_case(void);
 TCase *event_case(void);
