@@ -39,6 +39,7 @@ struct mos_primary {
 	struct rte_mempool *pool;     /* every packet */
 	struct mos_pool_map pool_map; /* which addresses are packets of the pool */
 	uint32_t pool_size;           /* mbufs in it */
+	uint32_t buf_len;             /* bytes of each mbuf's buffer */
 	uint32_t pool_at_ports;       /* mbufs that ports keep for themselves, measured at start */
 	uint32_t ring_size;
 	uint32_t blank_size; /* mbufs kept in each blank ring */

@@ -374,11 +374,23 @@ START_TEST(garbage_in_a_tx_ring_is_counted_and_not_touched)
 }
 END_TEST
 
+static struct rte_mbuf *add_mbuf(struct rte_mbuf *m)
+{
+	struct rte_mbuf *tail = rte_pktmbuf_alloc(rig.p.pool);
+
+	ck_assert_ptr_nonnull(tail);
+	rte_pktmbuf_append(tail, 100);
+	ck_assert_int_eq(rte_pktmbuf_chain(m, tail), 0);
+	return tail;
+}
+
 START_TEST(a_bent_packet_is_made_new_and_not_lost)
 {
+	struct rte_mbuf *tail = NULL;
+
 	rig_open(&rig, &(struct rig_opt){.workers = 1});
 	rig_service(&rig, MOS_SERVICE_SERVED);
-	for (int i = 0; i < 9; i++) {
+	for (int i = 0; i < 11; i++) {
 		struct rte_mbuf *m = taken((uint32_t)i);
 
 		switch (i) {
@@ -394,12 +406,22 @@ START_TEST(a_bent_packet_is_made_new_and_not_lost)
 			m->nb_segs = 3;
 			m->next = m;
 			break;
+		case 9: /* data beyond the buffer, of which it says that it is longer */
+			m->buf_len = UINT16_MAX;
+			m->data_off = 60000;
+			break;
+		case 10: /* to be freed by what its second mbuf says */
+			tail = add_mbuf(m);
+			tail->ol_flags |= RTE_MBUF_F_EXTERNAL;
+			break;
 		}
 		give(m);
 		rig_round(&rig);
 		ck_assert_uint_eq(rig_count(&rig, MOS_CTR_GARBAGE), (unsigned)i + 1);
 	}
 	ck_assert_uint_eq(rig.wire_count[1], 0);
+	tail->ol_flags = 0; /* no bent packet's chain is followed: it stays as it is */
+	rte_pktmbuf_free(tail);
 	rig_close(&rig); /* the pool is whole */
 }
 END_TEST

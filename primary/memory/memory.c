@@ -156,6 +156,7 @@ static int new_pool(struct mos_primary *p, const struct mos_memory_plan *plan, c
 		return fail(err, err_len, what, rte_errno);
 	}
 	p->pool_size = plan->mbufs;
+	p->buf_len = plan->data_room;
 	if (mos_pool_map_create(&p->pool_map, p->pool) < 0)
 		return fail(err, err_len, "map of the packet pool", ENOMEM);
 	return 0;

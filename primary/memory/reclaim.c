@@ -8,9 +8,7 @@ bool mos_segments_sound(const struct mos_primary *p, const struct rte_mbuf *m)
 	uint32_t sum = 0;
 
 	for (unsigned i = 0; i < m->nb_segs; i++) {
-		if (!mos_pool_map_has(&p->pool_map, seg) || seg->pool != p->pool ||
-		    seg->buf_addr != (const void *)(seg + 1) || rte_mbuf_refcnt_read(seg) != 1 ||
-		    (uint32_t)seg->data_off + seg->data_len > seg->buf_len)
+		if (!mos_pool_map_has(&p->pool_map, seg) || !mos_mbuf_sound(p, seg))
 			return false;
 		sum += seg->data_len;
 		seg = seg->next;

@@ -19,6 +19,15 @@
 
 #include "primary/topology.h"
 
+/* Check one mbuf of the pool: its buffer, where its data lie in that, and how it will be freed. */
+static inline bool mos_mbuf_sound(const struct mos_primary *p, const struct rte_mbuf *m)
+{
+	return m->pool == p->pool && m->buf_addr == (const void *)(m + 1) &&
+	       m->buf_len == p->buf_len && (uint32_t)m->data_off + m->data_len <= p->buf_len &&
+	       rte_mbuf_refcnt_read(m) == 1 &&
+	       (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0;
+}
+
 /* Check a chain of segments, each one of the pool, that adds up. */
 bool mos_segments_sound(const struct mos_primary *p, const struct rte_mbuf *m);
 
@@ -35,10 +44,7 @@ void mos_packet_renew(struct mos_primary *p, struct rte_mbuf *m);
 /* Check the header of a packet of the pool, and what it says of its data. */
 static inline bool mos_header_sound(const struct mos_primary *p, const struct rte_mbuf *m)
 {
-	if (m->pool != p->pool || m->buf_addr != (const void *)(m + 1) ||
-	    rte_mbuf_refcnt_read(m) != 1 ||
-	    (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) != 0 ||
-	    (uint32_t)m->data_off + m->data_len > m->buf_len)
+	if (!mos_mbuf_sound(p, m))
 		return false;
 	if (mos_unlikely((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0) && !mos_offload_sound(m))
 		return false;
