@@ -149,6 +149,13 @@ enum mos_socket_opts {
 	MOS_SVRBUF = 0x0a,
 
 	/*
+	 * get, seq_remap_info: *optlen must be its size. In: side. Out: base_seq, the first sequence
+	 * number, as that side counts, which has not gone to the receiver (a FIN counts, too), and
+	 * seq_off, by how much the stream has become longer in front of it (< 0: shorter). With the
+	 * packet in hand at MOS_HK_SND, what it is the first to bring begins there. So the successor
+	 * of a program that keeps a state for the next byte knows whether the last packet counted.
+	 * EINVAL: another size, or what that side sends is not edited.
+	 *
 	 * set, seq_remap_info: what one side sends is edited so that its length changes, and the
 	 * ends must stay in step: see mtcp_setlastpkt(). From now on sequence numbers of that side,
 	 * and acknowledgement numbers and SACK blocks of the other, are translated; it cannot be

@@ -92,6 +92,25 @@ static int get_fragments(struct mos_ctx *c, const struct asked *a, void *optval,
 	return 0;
 }
 
+/* ---- get: lengths that are edited ---- */
+
+static int get_remap(struct mos_ctx *c, const struct asked *a, void *optval, socklen_t *optlen)
+{
+	seq_remap_info info;
+
+	if (optval == NULL || optlen == NULL || *optlen != sizeof(info))
+		return EINVAL;
+	memcpy(&info, optval, sizeof(info));
+	if ((info.side != MOS_SIDE_CLI && info.side != MOS_SIDE_SVR) ||
+	    !mos_remap_on(mos_flow_at(&c->flows, a->flow), info.side))
+		return EINVAL;
+	info.base_seq = mos_remap_decided(&c->remap, a->flow, info.side);
+	info.seq_off = (int32_t)(mos_remap_map(&c->remap, a->flow, info.side, info.base_seq) -
+	                         info.base_seq);
+	memcpy(optval, &info, sizeof(info));
+	return 0;
+}
+
 /* ---- get: all ---- */
 
 static const struct getter {
@@ -106,6 +125,7 @@ static const struct getter {
 	{MOS_INFO_SVRBUF, MOS_SVR, get_info},
 	{MOS_FRAGINFO_CLIBUF, MOS_CLI, get_fragments},
 	{MOS_FRAGINFO_SVRBUF, MOS_SVR, get_fragments},
+	{MOS_SEQ_REMAP, MOS_CLI, get_remap}, /* of the side that is asked for */
 };
 
 static const struct getter *find_getter(int level, int optname)
