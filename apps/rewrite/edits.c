@@ -5,11 +5,12 @@
 /* What the library notes of an edit takes about as many bytes. */
 #define GAP_MIN 16
 
-void edits_begin(struct edits *e, const char *payload, size_t len, size_t room)
+void edits_begin(struct edits *e, const char *payload, size_t len, size_t room, size_t most)
 {
 	e->payload = payload;
 	e->len = e->now = len;
 	e->room = room;
+	e->most = most;
 	e->gap = len / (EDITS_MAX / 2) > GAP_MIN ? len / (EDITS_MAX / 2) : GAP_MIN;
 	e->count = 0;
 	e->text_len = 0;
@@ -22,36 +23,38 @@ static void add_text(struct edits *e, const char *bytes, size_t n)
 	e->text_len += n;
 }
 
-/* The last edit goes on to `at`, if that is close and it does not put too much in. */
-static struct edit *extend(struct edits *e, size_t at, size_t put)
+/* The bytes between the last edit and `at`. */
+static size_t between(const struct edits *e, size_t at)
 {
-	struct edit *last = e->count > 0 ? &e->edit[e->count - 1] : NULL;
-	size_t between = last != NULL ? at - (last->at + last->cut) : 0;
+	const struct edit *last = &e->edit[e->count - 1];
 
-	if (last == NULL || between > e->gap || last->put + between + put > EDIT_PUT_MAX ||
-	    e->text_len + between + put > EDITS_TEXT_MAX)
-		return NULL;
-	add_text(e, e->payload + last->at + last->cut, between);
-	last->cut += between;
-	last->put += between;
-	return last;
+	return at - (last->at + last->cut);
+}
+
+/* The last edit can go on to `at`, for it is close and does not put too much in. */
+static bool goes_on(const struct edits *e, size_t at, size_t put)
+{
+	return e->count > 0 && between(e, at) <= e->gap &&
+	       e->edit[e->count - 1].put + between(e, at) + put <= e->most;
 }
 
 bool edits_replace(struct edits *e, size_t at, size_t cut, const char *bytes, size_t put)
 {
+	bool goes = goes_on(e, at, put);
+	size_t along = goes ? between(e, at) : 0;
 	struct edit *edit;
 
-	edit = extend(e, at, put);
-	if (edit == NULL) {
-		if (e->count == EDITS_MAX || put > EDIT_PUT_MAX ||
-		    e->text_len + put > EDITS_TEXT_MAX)
-			return false;
-		edit = &e->edit[e->count++];
-		*edit = (struct edit){.at = at, .text = e->text_len};
-	}
+	if (put > e->most || e->text_len + along + put > EDITS_TEXT_MAX)
+		return false;
+	if (!goes && (e->count == EDITS_MAX || (e->count > 0 && between(e, at) == 0)))
+		return false;
+	if (!goes)
+		e->edit[e->count++] = (struct edit){.at = at, .text = e->text_len};
+	edit = &e->edit[e->count - 1];
+	add_text(e, e->payload + at - along, along);
 	add_text(e, bytes, put);
-	edit->cut += cut;
-	edit->put += put;
+	edit->cut += along + cut;
+	edit->put += along + put;
 	e->now = e->now - cut + put;
 	return true;
 }

@@ -1,6 +1,11 @@
 #include "apps/rewrite/mss.h"
 
-#define TCP_HEADER 20 /* bytes, without options */
+#include "apps/rewrite/edits.h"
+#include "apps/rewrite/word.h"
+
+#define TCP_HEADER  20 /* bytes, without options */
+#define HEADER_REST 41 /* bytes: the longest options, and one more */
+#define PLACE_MIN   (2 * WORD_MAX)
 
 enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_MSS_LEN = 4 };
 
@@ -30,9 +35,17 @@ static uint16_t at_least_min(uint16_t mss, long room)
 	return room < MSS_MIN ? MSS_MIN : (uint16_t)room;
 }
 
+uint16_t mss_in_one_place(uint16_t mss)
+{
+	if (mss > EDIT_PUT_MAX + HEADER_REST)
+		return EDIT_PUT_MAX;
+	return mss > PLACE_MIN + HEADER_REST ? mss - HEADER_REST : PLACE_MIN;
+}
+
 uint16_t mss_for_word(uint16_t mss, size_t len, size_t by_len)
 {
-	long most = by_len > len ? (long)(mss * len / by_len) : mss;
+	size_t place = mss_in_one_place(mss);
+	long most = (long)(by_len > len ? place * len / by_len : place);
 
 	return at_least_min(mss, most - (long)(len - 1));
 }

@@ -19,8 +19,15 @@
 size_t mss_find(const uint8_t *tcp, size_t len, uint16_t *mss);
 
 /*
+ * How many bytes edits may put in one place, if the receiver takes segments of `mss` bytes: the
+ * library wants that to fit behind the longest headers, with a byte on which it hangs.
+ */
+uint16_t mss_in_one_place(uint16_t mss);
+
+/*
  * The MSS that the sender of a stream may be told when its receiver takes segments of `mss` bytes,
- * and in each segment each `len` bytes may become `by_len`, behind len - 1 that were held back.
+ * and in each segment each `len` bytes may become `by_len`, behind len - 1 that were held back; all
+ * of them in one place.
  */
 uint16_t mss_for_word(uint16_t mss, size_t len, size_t by_len);
 

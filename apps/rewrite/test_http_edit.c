@@ -48,7 +48,7 @@ static void run(bool is_request, const char *add, const char *in, size_t len, si
 	for (size_t at = 0; at < len; at += n) {
 		n = 1 + (size_t)rand() % max;
 		n = n < len - at ? n : len - at;
-		edits_begin(&e, in, at + n, SIZE_MAX);
+		edits_begin(&e, in, at + n, SIZE_MAX, EDIT_PUT_MAX);
 		if (is_request)
 			ck_assert(http_edit_request(&state, &plan, &e, at));
 		else

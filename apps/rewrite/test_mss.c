@@ -59,8 +59,9 @@ START_TEST(segments_that_have_grown_fit)
 				ck_assert_uint_eq(mss, MSS_MIN);
 		}
 	}
-	ck_assert_uint_eq(mss_for_word(1460, 1, 1), 1460);
-	ck_assert_uint_eq(mss_for_word(1460, 4, 6), 970);
+	ck_assert_uint_eq(mss_for_word(1460, 1, 1), 1400);
+	ck_assert_uint_eq(mss_for_word(1460, 4, 6), 930);
+	ck_assert_uint_eq(mss_for_word(536, 4, 6), 327);
 }
 END_TEST
 
@@ -69,7 +70,8 @@ START_TEST(mss_neither_grows_nor_vanishes)
 	ck_assert_uint_eq(mss_for_word(536, 1, 512), MSS_MIN);
 	ck_assert_uint_eq(mss_for_word(40, 1, 512), 40);
 	ck_assert_uint_eq(mss_for_word(0, 64, 512), 0);
-	ck_assert_uint_eq(mss_for_word(65535, 2, 4), 32766);
+	ck_assert_uint_eq(mss_for_word(65535, 2, 4), 699);
+	ck_assert_uint_eq(mss_for_word(100, 1, 1), 100);
 	ck_assert_uint_eq(mss_for_line(1460, 40), 1420);
 	ck_assert_uint_eq(mss_for_line(1460, 0), 1460);
 	ck_assert_uint_eq(mss_for_line(100, 40), MSS_MIN);
