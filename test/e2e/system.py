@@ -23,6 +23,7 @@ BYTECOUNT = os.path.join(BUILD, "apps/bytecount/bytecount")
 NAT = os.path.join(BUILD, "apps/nat/nat")
 KILLER = os.path.join(BUILD, "apps/killer/killer")
 BLOCKPAGE = os.path.join(BUILD, "apps/blockpage/blockpage")
+REWRITE = os.path.join(BUILD, "apps/rewrite/rewrite")
 MOS_RUN = os.path.join(BUILD, "apps/mos_run/mos-run")
 IMPAIR = os.path.join(BUILD, "test/e2e/impair")
 DEADLINE_S = 30
