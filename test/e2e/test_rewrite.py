@@ -18,12 +18,11 @@ import pytest
 
 from deaths import kill_until, suspects
 from exchange import SEED, TIMES
-from network import ADDRESS, FAR, NEAR, WIRE
-from system import BUILD, DEADLINE_S, REWRITE, Process
+from network import ADDRESS, WIRE
+from system import DEADLINE_S, REWRITE
 
 FAMILIES = (4,)
 CUT = ("client", "server")
-IMPAIR = os.path.join(BUILD, "test/e2e/impair")
 FAULTS = "loss=0.7,dup=1,late=2"
 PORT, OTHER_PORT = 8000, 8001
 PARALLEL = 32
@@ -141,24 +140,6 @@ def server(network):
     made = Server(network)
     yield made
     made.close()
-
-
-@pytest.fixture
-def impair(network):
-    """Joins the wire of an endpoint, with faults of what it sends and of what it gets."""
-    made = []
-
-    def start(side, faults=""):
-        argv = [IMPAIR, "-s", str(SEED + len(made)), "-t", faults, "-b", faults, FAR[side],
-                NEAR[side]]
-        process = Process(network.command("box", *argv))
-        made.append(process)
-        process.wait_line("impair: up")
-
-    yield start
-    for process in made:
-        process.stop()
-        print("\n".join(process.lines[-3:-1]))
 
 
 @pytest.fixture
@@ -296,14 +277,14 @@ def test_curl_sees_the_body(start_rewrite, wires, network, server):
 
 def test_bodies_are_right_on_a_faulty_network(start_rewrite, impair, network, server):
     for side in CUT:
-        impair(side, FAULTS)
+        impair(side, there=FAULTS, back=FAULTS)
     start_rewrite(LONGER, 2)
     fetch_all(network, server, [Plan(n) for n in range(200 * TIMES)], LONGER)
 
 
 def test_bodies_are_right_though_workers_die(new_box, impair, network, server):
     for side in CUT:
-        impair(side, FAULTS)
+        impair(side, there=FAULTS, back=FAULTS)
     system = new_box(2)
     run = system.start_mos_run(2, command(system, LONGER))
     for shard in (0, 1):
