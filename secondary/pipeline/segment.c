@@ -114,6 +114,8 @@ static void before_receiver(struct mos_ctx *c, struct mos_work *w, struct mos_fl
 {
 	if (mos_unlikely(resent))
 		mos_event_flow(c, w->flow, !w->from, w->from, MOS_HOOK_RCV, MOS_ON_REXMIT);
+	if (mos_unlikely(c->cur.edited))
+		mos_segment_edited(c, w, f); /* what is told next is of the packet as it is */
 	if (mos_unlikely(mos_tcp_beyond_window(f, !w->from, &w->seg)))
 		mos_segment_beyond_window(c, w, f);
 	if (mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_CONN_NEW_DATA) &&

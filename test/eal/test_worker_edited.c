@@ -282,6 +282,18 @@ START_TEST(edit_of_what_is_told_before_counts_for_the_receiver)
 }
 END_TEST
 
+START_TEST(bytes_that_went_while_rexmit_was_told_contradict_nothing)
+{
+	open_flow();
+	hs_send(&data);
+	hs_round();
+	hs_in_callback(MOS_ON_REXMIT, MOS_HK_RCV, blacken_again, &data); /* padding follows */
+	payload_out_is("he");
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_CONFLICTS), 0);
+	peeks("hello");
+}
+END_TEST
+
 /* ---- room ---- */
 
 static void fill_the_buffer(int sock, int side)
@@ -331,6 +343,7 @@ TCase *edited_case(void)
 	tcase_add_test(tc, edit_at_its_receiver_changes_only_what_goes_out);
 	tcase_add_test(tc, orphans_are_edited_too);
 	tcase_add_test(tc, edit_of_what_is_told_before_counts_for_the_receiver);
+	tcase_add_test(tc, bytes_that_went_while_rexmit_was_told_contradict_nothing);
 	tcase_add_test(tc, edit_that_finds_no_room_changes_nothing);
 	return tc;
 }
