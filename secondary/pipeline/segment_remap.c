@@ -15,6 +15,7 @@
 
 #include "secondary/edit/chain.h"
 #include "secondary/edit/edit.h"
+#include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/segment_priv.h"
 
 /* Farther than that from what is decided, no number of a segment is believed. */
@@ -384,8 +385,8 @@ bool mos_segment_remap(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f
 		mos_remap_discard(&c->remap);
 		return false;
 	}
-	if (w->meta->verdict == MOS_VERDICT_DROP)
-		return false;
+	if (w->meta->verdict == MOS_VERDICT_DROP) /* not sent on: its numbers are canonical */
+		return !mos_flow_hides(c, w->flow);
 	mos_segment_read(w);
 	w->canonical.seq = w->seg.seq;
 	w->canonical.ack = w->seg.ack;

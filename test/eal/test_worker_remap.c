@@ -273,6 +273,20 @@ START_TEST(dropped_bytes_may_become_others_when_they_come_again)
 }
 END_TEST
 
+START_TEST(drop_of_what_the_other_side_sends_counts_as_ever)
+{
+	hs_open(NULL);
+	ck_assert_int_eq(option(hs_passive_all(), MOS_SIDE_CLI, 0), 0);
+	hs_handshake(0);
+	edit_keep_output();
+	hs.may_drop = true;
+	hs_act_on(MOS_ON_PKT_IN, MOS_HK_SND, drop);
+	svr(5001, 1001, "gone");
+	ck_assert_uint_eq(hs.dropped, 1);
+	ck_assert_uint_eq(flow()->half[MOS_CLI].rcv_nxt, 5005);
+}
+END_TEST
+
 START_TEST(packet_without_a_byte_left_asks_its_receiver)
 {
 	open_flow();
@@ -638,6 +652,7 @@ TCase *remap_case(void)
 	tcase_add_loop_test(tc, what_is_sent_again_comes_out_as_before, 0, RTE_DIM(again));
 	tcase_add_test(tc, bytes_that_others_overtook_stay_as_they_are);
 	tcase_add_test(tc, dropped_bytes_may_become_others_when_they_come_again);
+	tcase_add_test(tc, drop_of_what_the_other_side_sends_counts_as_ever);
 	tcase_add_test(tc, packet_without_a_byte_left_asks_its_receiver);
 	tcase_add_test(tc, what_has_no_room_is_cut_and_sent_again);
 	tcase_add_test(tc, fin_of_an_edited_segment_is_where_it_belongs);
