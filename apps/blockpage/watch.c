@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "apps/blockpage/flow.h"
@@ -10,6 +9,7 @@
 #include "apps/common/ends.h"
 #include "apps/common/json_line.h"
 #include "apps/common/lines.h"
+#include "apps/common/watching.h"
 
 #define BUDGET_BYTES (64u << 20) /* of what connections keep, in one context */
 #define PIECES       16          /* that are read at a time */
@@ -92,8 +92,8 @@ static bool is_head(const struct http_request *r)
 }
 
 /*
- * The packet in hand, which `from` has sent, has shown that a request is for a blocked host. r: that
- * request, or NULL when it is no more.
+ * The packet in hand, which `from` has sent, has shown that a request is for a blocked host. r:
+ * that request, or NULL when it is no more.
  */
 static void block(mctx_t mctx, int sock, int from, struct flow *flow, const struct http_request *r,
                   const char *entry)
@@ -273,31 +273,6 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- Start and end ---- */
 
-static bool bind_expression(mctx_t mctx, int sock, const char *expression)
-{
-	char *copy = strdup(expression);
-	union monitor_filter filter = {.stream_syn_filter = copy};
-	bool ok = copy != NULL && mtcp_bind_monitor_filter(mctx, sock, &filter) == 0;
-
-	if (!ok)
-		fprintf(stderr, "blockpage: -e '%s': %s\n", expression,
-		        errno == EINVAL ? mtcp_filter_error() : strerror(errno));
-	free(copy);
-	return ok;
-}
-
-/* Both streams are read, with the room for what is unread that the configuration gives. */
-static bool read_streams(mctx_t mctx, int sock)
-{
-	struct mtcp_conf conf;
-
-	return mtcp_getconf(&conf) == 0 &&
-	       mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_CLIBUF, &conf.rcvbuf_size,
-	                       sizeof(conf.rcvbuf_size)) == 0 &&
-	       mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_SVRBUF, &conf.rcvbuf_size,
-	                       sizeof(conf.rcvbuf_size)) == 0;
-}
-
 bool watch_start(mctx_t mctx, const struct watch_settings *s)
 {
 	int sock;
@@ -305,9 +280,9 @@ bool watch_start(mctx_t mctx, const struct watch_settings *s)
 	settings = s;
 	cores[mctx->cpu].budget = BUDGET_BYTES;
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-	if (sock >= 0 && !bind_expression(mctx, sock, s->expression))
+	if (sock >= 0 && !watch_only("blockpage", mctx, sock, s->expression))
 		return false;
-	if (sock < 0 || !read_streams(mctx, sock) ||
+	if (sock < 0 || !watch_streams(mctx, sock) ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_sent) < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_RCV, on_received) < 0 ||

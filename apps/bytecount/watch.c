@@ -12,6 +12,7 @@
 #include "apps/bytecount/report.h"
 #include "apps/common/contexts.h"
 #include "apps/common/lines.h"
+#include "apps/common/watching.h"
 
 /* What is known of one connection; its uctx. */
 struct flow {
@@ -199,19 +200,6 @@ static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t 
 
 /* ---- Start and end ---- */
 
-static bool bind_expression(mctx_t mctx, int sock, const char *expression)
-{
-	char *copy = strdup(expression);
-	union monitor_filter filter = {.stream_syn_filter = copy};
-	bool ok = copy != NULL && mtcp_bind_monitor_filter(mctx, sock, &filter) == 0;
-
-	if (!ok)
-		fprintf(stderr, "bytecount: -e '%s': %s\n", expression,
-		        errno == EINVAL ? mtcp_filter_error() : strerror(errno));
-	free(copy);
-	return ok;
-}
-
 bool watch_start(mctx_t mctx, const char *expression, int totals_interval_s)
 {
 	struct timeval interval = {.tv_sec = totals_interval_s};
@@ -220,7 +208,7 @@ bool watch_start(mctx_t mctx, const char *expression, int totals_interval_s)
 	TAILQ_INIT(&cores[mctx->cpu].open);
 	interval_s = totals_interval_s;
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-	if (sock >= 0 && expression != NULL && !bind_expression(mctx, sock, expression))
+	if (sock >= 0 && expression != NULL && !watch_only("bytecount", mctx, sock, expression))
 		return false;
 	if (sock < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet) < 0 ||

@@ -9,6 +9,7 @@
 #include "mos_ext.h"
 #include "apps/common/contexts.h"
 #include "apps/common/lines.h"
+#include "apps/common/watching.h"
 #include "apps/httpwatch/transaction.h"
 
 #define BUDGET_BYTES (64u << 20) /* of what connections keep, in one context */
@@ -142,26 +143,13 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- Start and end ---- */
 
-static bool bind_expression(mctx_t mctx, int sock, const char *expression)
-{
-	char *copy = strdup(expression);
-	union monitor_filter filter = {.stream_syn_filter = copy};
-	bool ok = copy != NULL && mtcp_bind_monitor_filter(mctx, sock, &filter) == 0;
-
-	if (!ok)
-		fprintf(stderr, "httpwatch: -e '%s': %s\n", expression,
-		        errno == EINVAL ? mtcp_filter_error() : strerror(errno));
-	free(copy);
-	return ok;
-}
-
 bool watch_start(mctx_t mctx, const char *expression)
 {
 	int sock;
 
 	cores[mctx->cpu].budget = BUDGET_BYTES;
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-	if (sock >= 0 && !bind_expression(mctx, sock, expression))
+	if (sock >= 0 && !watch_only("httpwatch", mctx, sock, expression))
 		return false;
 	if (sock < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||

@@ -12,6 +12,7 @@
 #include "apps/common/json_line.h"
 #include "apps/common/lines.h"
 #include "apps/common/reset.h"
+#include "apps/common/watching.h"
 
 #define PIECES 16 /* that are read at a time */
 
@@ -264,40 +265,15 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 /* ---- Start and end ---- */
 
-static bool bind_expression(mctx_t mctx, int sock, const char *expression)
-{
-	char *copy = strdup(expression);
-	union monitor_filter filter = {.stream_syn_filter = copy};
-	bool ok = copy != NULL && mtcp_bind_monitor_filter(mctx, sock, &filter) == 0;
-
-	if (!ok)
-		fprintf(stderr, "killer: -e '%s': %s\n", expression,
-		        errno == EINVAL ? mtcp_filter_error() : strerror(errno));
-	free(copy);
-	return ok;
-}
-
-/* Both streams are read, with the room for what is unread that the configuration gives. */
-static bool read_streams(mctx_t mctx, int sock)
-{
-	struct mtcp_conf conf;
-
-	return mtcp_getconf(&conf) == 0 &&
-	       mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_CLIBUF, &conf.rcvbuf_size,
-	                       sizeof(conf.rcvbuf_size)) == 0 &&
-	       mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_SVRBUF, &conf.rcvbuf_size,
-	                       sizeof(conf.rcvbuf_size)) == 0;
-}
-
 bool watch_start(mctx_t mctx, const struct patterns *p, const char *expression)
 {
 	int sock;
 
 	patterns = p;
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-	if (sock >= 0 && expression != NULL && !bind_expression(mctx, sock, expression))
+	if (sock >= 0 && expression != NULL && !watch_only("killer", mctx, sock, expression))
 		return false;
-	if (sock < 0 || !read_streams(mctx, sock) ||
+	if (sock < 0 || !watch_streams(mctx, sock) ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_sent) < 0 ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_RCV, on_received) < 0 ||

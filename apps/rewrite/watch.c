@@ -4,15 +4,15 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mos_ext.h"
+#include "apps/common/watching.h"
 #include "apps/rewrite/mss.h"
 #include "apps/rewrite/track.h"
 
 #define FORWARDED_FOR "X-Forwarded-For: "
-#define ADD_MAX       sizeof(FORWARDED_FOR "\r\n") + INET6_ADDRSTRLEN
+#define ADD_MAX       (sizeof(FORWARDED_FOR "\r\n") + INET6_ADDRSTRLEN)
 #define TCP_HEADER    20  /* bytes, without options */
 #define MSS_DEFAULT   536 /* of an end that says nothing: RFC 9293 section 3.7.1 */
 #define SUMS          (MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM)
@@ -221,19 +221,6 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
 
 /* ---- Start and end ---- */
 
-static bool bind_expression(mctx_t mctx, int sock, const char *expression)
-{
-	char *copy = strdup(expression);
-	union monitor_filter filter = {.stream_syn_filter = copy};
-	bool ok = copy != NULL && mtcp_bind_monitor_filter(mctx, sock, &filter) == 0;
-
-	if (!ok)
-		fprintf(stderr, "rewrite: -e '%s': %s\n", expression,
-		        errno == EINVAL ? mtcp_filter_error() : strerror(errno));
-	free(copy);
-	return ok;
-}
-
 static bool has_area(mctx_t mctx)
 {
 	ssize_t len = mtcp_flow_area_len(mctx);
@@ -267,7 +254,7 @@ bool watch_start(mctx_t mctx, const struct watch_plan *the_plan)
 		return false;
 	plan = the_plan;
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-	if (sock >= 0 && !bind_expression(mctx, sock, plan->expression))
+	if (sock >= 0 && !watch_only("rewrite", mctx, sock, plan->expression))
 		return false;
 	if (sock < 0 || !set_options(mctx, sock) ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet) < 0) {
