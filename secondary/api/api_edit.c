@@ -8,14 +8,6 @@
 
 #define ACTIONS (MOS_DROP | MOS_OVERWRITE | MOS_CHOMP | MOS_INSERT)
 
-/* How long an IP packet may become. */
-static uint32_t mtu_of(const struct mos_ctx *c, const struct mos_pkt_meta *meta)
-{
-	if (meta->out_port >= c->root->port_count)
-		return MOS_EDIT_ANY_MTU;
-	return c->root->port[meta->out_port].mtu;
-}
-
 static void count(struct mos_ctx *c)
 {
 	if (c->cur.edit & MOS_EDIT_COUNTED)
@@ -73,7 +65,7 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
 	e = (struct mos_edit){
 		.cur = &c->cur,
 		.seed = c->root->hash_seed,
-		.mtu = mtu_of(c, c->cur.meta),
+		.mtu = mos_edit_mtu(c->root, c->cur.meta),
 		.option = option,
 		.offset = offset,
 		.data = data,

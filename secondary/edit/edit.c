@@ -87,8 +87,8 @@ static uint32_t ip_end(const struct mos_cur_pkt *cur)
 
 	if (is_tcp(cur))
 		return (uint32_t)meta->payload_off + meta->payload_len;
-	ip = ip4_header(
-		cur); /* of IPv6 without TCP nothing but its Ethernet header can be edited */
+	/* Of IPv6 without TCP nothing but its Ethernet header can be edited. */
+	ip = ip4_header(cur);
 	len = ntohs(load16(header(cur, ip.off + IP4_LEN)));
 	return ip.off + RTE_MIN(RTE_MAX(len, ip.len), cur->mbuf->pkt_len - ip.off);
 }
@@ -343,7 +343,9 @@ static void pad(struct mos_cur_pkt *cur, uint32_t end, uint32_t frame)
 		mos_chain_zero(cur->mbuf, end, RTE_MIN(was, frame) - end);
 }
 
-/* The header of the place is len bytes long, the IP packet ends at `end`: let the headers say so. */
+/*
+ * The header of the place is len bytes long, the IP packet ends at `end`: let the headers say so.
+ */
 static void write_lengths(const struct mos_edit *e, uint32_t len, uint32_t end)
 {
 	struct mos_cur_pkt *cur = e->cur;

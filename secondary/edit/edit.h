@@ -38,6 +38,13 @@ struct mos_edit {
 	uint32_t len;
 };
 
+/* How long the IP packet may become where it goes out. */
+static inline uint32_t mos_edit_mtu(const struct mos_root *root, const struct mos_pkt_meta *meta)
+{
+	return meta->out_port < root->port_count ? root->port[meta->out_port].mtu
+	                                         : MOS_EDIT_ANY_MTU;
+}
+
 /* Whether the edit can be made: 0, or -errno as mtcp_setlastpkt() gives it. */
 int mos_edit_check(const struct mos_edit *e);
 

@@ -1,5 +1,6 @@
 /*
- * What a change of bytes does to an Internet checksum, without a look at the other bytes (RFC 1624).
+ * What a change of bytes does to an Internet checksum, without a look at the other bytes
+ * (RFC 1624).
  *
  *   delta = 0;                                        nothing has changed since the sum was right
  *   delta = mos_sum_change(delta, old, new, n, odd);  for each change

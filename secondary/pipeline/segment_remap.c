@@ -7,8 +7,8 @@
  *   as it goes     seq and payload for the receiver; ack, SACK as that counts what it has sent
  *
  * Until the SND hook is done the packet is as it was sent, while mos_work.seg is canonical. Then
- * the edits of the hook count, what was edited before is put in its place again, and the packet is as
- * it goes. What cannot be brought in order is dropped: its sender sends it again.
+ * the edits of the hook count, what was edited before is put in its place again, and the packet is
+ * as it goes. What cannot be brought in order is dropped: its sender sends it again.
  */
 #include <errno.h>
 #include <string.h>
@@ -99,10 +99,8 @@ static uint32_t insert_max(const struct mos_ctx *c)
 {
 	const struct mos_pkt_meta *meta = c->cur.meta;
 	uint32_t hdrs = (uint32_t)(meta->l4_off - meta->l3_off) + TCP_HDR_MAX + 1;
-	uint32_t mtu = MOS_EDIT_ANY_MTU;
+	uint32_t mtu = mos_edit_mtu(c->root, meta);
 
-	if (meta->out_port < c->root->port_count)
-		mtu = c->root->port[meta->out_port].mtu;
 	if (mtu <= hdrs)
 		return 1;
 	return RTE_MIN(mtu - hdrs, (uint32_t)MOS_REMAP_INSERT_MAX);
@@ -131,9 +129,7 @@ int mos_flow_note_edit(struct mos_ctx *c, uint32_t at, uint32_t removed, uint32_
 /* How long the payload may be in this packet. */
 static uint32_t payload_room(const struct mos_ctx *c, const struct mos_work *w)
 {
-	uint32_t mtu = w->meta->out_port < c->root->port_count
-	                       ? c->root->port[w->meta->out_port].mtu
-	                       : MOS_EDIT_ANY_MTU;
+	uint32_t mtu = mos_edit_mtu(c->root, w->meta);
 	uint32_t hdrs = (uint32_t)(w->meta->payload_off - w->meta->l3_off);
 	uint32_t room = w->meta->payload_len + mos_chain_room(w->m);
 
