@@ -23,3 +23,10 @@ void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len)
 		*len = c->shard->user_area_bytes;
 	return area;
 }
+
+ssize_t mtcp_flow_area_len(mctx_t mctx)
+{
+	MOS_CTX_HELD(c, mctx);
+
+	return c != NULL ? (ssize_t)c->root->settings.flow_area : -1;
+}
