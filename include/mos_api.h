@@ -149,12 +149,12 @@ enum mos_socket_opts {
 	MOS_SVRBUF = 0x0a,
 
 	/*
-	 * get, seq_remap_info: *optlen must be its size. In: side. Out: base_seq, the first sequence
-	 * number, as that side counts, which has not gone to the receiver (a FIN counts, too), and
-	 * seq_off, by how much the stream has become longer in front of it (< 0: shorter). With the
-	 * packet in hand at MOS_HK_SND, what it is the first to bring begins there. So the successor
-	 * of a program that keeps a state for the next byte knows whether the last packet counted.
-	 * EINVAL: another size, or what that side sends is not edited.
+	 * get, seq_remap_info: *optlen must be its size. In: side. Out: base_seq, the first
+	 * sequence number, as that side counts, which has not gone to the receiver (a FIN counts,
+	 * too), and seq_off, by how much the stream has become longer in front of it (< 0:
+	 * shorter). With the packet in hand at MOS_HK_SND, what it is the first to bring begins
+	 * there. So the successor of a program that keeps a state for the next byte knows whether
+	 * the last packet counted. EINVAL: another size, or what that side sends is not edited.
 	 *
 	 * set, seq_remap_info: what one side sends is edited so that its length changes, and the
 	 * ends must stay in step: see mtcp_setlastpkt(). From now on sequence numbers of that side,
@@ -164,8 +164,9 @@ enum mos_socket_opts {
 	 * receiver has.
 	 *   seq_off 0  MOS_INSERT and MOS_CHOMP in the payload are accounted for by themselves.
 	 *              Passive socket: for flows to come; base_seq is not looked at
-	 *   else       (not built yet: ENOSYS) the program itself takes away -seq_off bytes from sequence number base_seq
-	 *              on, or has sent (mtcp_sendpkt) seq_off bytes in front of it. Active only
+	 *   else       the program itself takes away -seq_off bytes from sequence number base_seq
+	 *              on, or has sent (mtcp_sendpkt) seq_off bytes in front of it. Active only.
+	 *              Not built yet: ENOSYS
 	 * EINVAL: side is neither CLI nor SVR, seq_off beyond +-65535, or a passive socket and
 	 * seq_off not 0. EALREADY: bytes at or behind base_seq have gone to the receiver. ENOBUFS:
 	 * no memory to note it (stream_memory); again, later. A flow with this option goes on being
@@ -526,8 +527,9 @@ int mtcp_getlastpkt(mctx_t mctx, int sock, int side, struct pkt_info *p);
  * receiver does not change any more (EALREADY). Bytes that overtake others are gone, too: who wants
  * to edit those in front of them drops what comes out of order, until its sender sends it again. A
  * packet of such a side that is dropped at MOS_HK_SND is not seen by its receiver's side
- * (MOS_DROP_HIDES), and its bytes may still be edited. Where bytes went in, and none went, they come
- * again with the byte in front of which they are; at the end with the FIN, or else with the last byte.
+ * (MOS_DROP_HIDES), and its bytes may still be edited. Where bytes went in, and none went, they
+ * come again with the byte in front of which they are; at the end with the FIN, or else with the
+ * last byte.
  *
  * Returns 0, or -1; the packet is then as it was.
  *   EACCES    bad context, this action is not allowed at this place, MOS_IP_HDR of a packet that is

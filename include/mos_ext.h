@@ -244,11 +244,12 @@ enum mos_ext_socket_opts {
 	MOS_DROP_HIDES = 0x103,
 
 	/*
-	 * 1: the last packet of each side is kept, as its sender sent it, for the price of a copy of
-	 * every packet. mtcp_getlastpkt() on this socket then shows, of side CLI or SVR, the last
-	 * packet which that side has sent: the one at hand or the one kept; also when no packet is
-	 * at hand. ENODATA: none yet, or none since the program took the flow over. Of side BOTH it
-	 * shows the one at hand, as ever. Passive: for flows to come; active: for this socket.
+	 * 1: the last packet of each side is kept, as its sender sent it, for the price of a copy
+	 * of every packet. mtcp_getlastpkt() on this socket then shows, of side CLI or SVR, the
+	 * last packet which that side has sent: the one at hand or the one kept; also when no
+	 * packet is at hand. ENODATA: none yet, or none since the program took the flow over. Of
+	 * side BOTH it shows the one at hand, as ever. Passive: for flows to come; active: for this
+	 * socket.
 	 */
 	MOS_LAST_PACKETS = 0x104,
 };

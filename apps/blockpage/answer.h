@@ -1,6 +1,6 @@
 /*
- * The server's part of a connection from the moment that we answer in its place: send the page, take
- * and ignore what the client still sends, and close.
+ * The server's part of a connection from the moment that we answer in its place: send the page,
+ * take and ignore what the client still sends, and close.
  *
  *   SENDING --all and our FIN acknowledged, its FIN taken--> CLOSED
  *      '--its RST, or no ACK for TRIES_MAX timeouts--> GONE

@@ -1,5 +1,6 @@
 /*
- * blockpage: answer HTTP/1.x requests to blocked hosts with a page of our own, in the server's place.
+ * blockpage: answer HTTP/1.x requests to blocked hosts with a page of our own, in the server's
+ * place.
  *
  *   blockpage -f mos.conf [-e expression] [-p page.html] [-o file] [-n contexts] (-b host)...
  *

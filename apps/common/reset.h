@@ -9,7 +9,8 @@
  *
  * So it does not matter whether a RST was lost, or came with a number that was not expected
  * (RFC 5961). Who answers none of RESET_PROBES has gone, or sends no RST to strangers. What cannot
- * be sent, for lack of room, is sent soon after. No memory of its own. Stack thread; active sockets.
+ * be sent, for lack of room, is sent soon after. No memory of its own. Stack thread; active
+ * sockets.
  */
 #ifndef APPS_COMMON_RESET_H
 #define APPS_COMMON_RESET_H

@@ -3,8 +3,8 @@
  *
  *   killer -f mos.conf [-e expression] [-o file] [-n contexts] (-x hex | -w word)...
  *
- * One line of JSON for each: pattern in hexadecimal, from = who sent it, offset of its first byte in
- * what that one has sent.
+ * One line of JSON for each: pattern in hexadecimal, from = who sent it, offset of its first byte
+ * in what that one has sent.
  *
  *   stack threads  callbacks (watch.c); none waits for the output
  *   writer         prints (lines.h)

@@ -6,12 +6,12 @@
  *
  * At the RCV hook the packet in hand has been read and not yet sent: the one with the end of a
  * pattern never arrives. Its receiver expects what it expected before, and its sender what it has
- * been sent, so a RST with that number reaches each of them and is taken. Should one of them live on
- * nevertheless, it is found (reset.h).
+ * been sent, so a RST with that number reaches each of them and is taken. Should one of them live
+ * on nevertheless, it is found (reset.h).
  *
  * State is made for a connection with its first packet, and kept as its uctx. In its flow area, if
- * there is one, stands whether it was killed: then the successor of a dead worker goes on with that.
- * The beginning of a pattern that the dead worker had read is lost with it.
+ * there is one, stands whether it was killed: then the successor of a dead worker goes on with
+ * that. The beginning of a pattern that the dead worker had read is lost with it.
  */
 #ifndef KILLER_WATCH_H
 #define KILLER_WATCH_H

@@ -8,9 +8,9 @@
  *
  * A port is of use only if the server's answers will reach this worker, which depends on the server
  * too: with n workers one in n does, so some n are asked about for each connection. Those that do
- * not fit go to the end, so the search always goes on where the last one stopped, and a port that is
- * given back is looked at again only when all the others have been: their former servers have had
- * that time to leave TIME_WAIT. At first the order is random (RFC 6056).
+ * not fit go to the end, so the search always goes on where the last one stopped, and a port that
+ * is given back is looked at again only when all the others have been: their former servers have
+ * had that time to leave TIME_WAIT. At first the order is random (RFC 6056).
  *
  * A port serves one connection at a time, whatever the server: a worker has as many connections as
  * there are ports. Other workers may give out the same port, to servers for which it fits them.

@@ -1,7 +1,7 @@
 /*
  * The pool by hand, and against a model: an array that knows of each port whether it is in use.
- * Servers are numbers; a port fits one if it is in the right residue class, as if there were so many
- * workers. The seed is printed; MOS_TEST_SEED repeats a run.
+ * Servers are numbers; a port fits one if it is in the right residue class, as if there were so
+ * many workers. The seed is printed; MOS_TEST_SEED repeats a run.
  */
 #include "apps/nat/port_pool.h"
 

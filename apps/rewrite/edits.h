@@ -5,8 +5,8 @@
  *   edits         [8, 12) -> "phrase"   [27, 31) -> "phrase"
  *
  * Edits that are close to each other become one, which takes the bytes between them along: the
- * library notes each edit until its bytes are acknowledged, and takes so many of a packet only. So it
- * does with those that touch.
+ * library notes each edit until its bytes are acknowledged, and takes so many of a packet only. So
+ * it does with those that touch.
  *
  * Memory: the caller's. Pure. One thread at a time.
  */

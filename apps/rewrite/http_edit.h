@@ -78,8 +78,8 @@ static inline bool http_is_over(const struct http_state *s)
 }
 
 /*
- * Edit the payload of *e from `from` on. last: nothing comes behind this piece. False when the piece
- * cannot be edited as it must be: then neither *s nor *e is of use.
+ * Edit the payload of *e from `from` on. last: nothing comes behind this piece. False when the
+ * piece cannot be edited as it must be: then neither *s nor *e is of use.
  */
 bool http_edit_request(struct http_state *s, const struct http_plan *plan, struct edits *e,
                        size_t from);

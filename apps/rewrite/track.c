@@ -26,7 +26,9 @@ enum track_answer track_find(struct track *t, uint32_t decided, uint32_t seq, ui
 	int at = find(t, decided);
 
 	if (at < 0 && http_is_over(&t->version[t->now & 1].state)) {
-		/* The stream has gone on alone: the version before is good at no number any more. */
+		/*
+		 * The stream has gone on alone: the version before is good at no number any more.
+		 */
 		t->version[!(t->now & 1)].state = t->version[t->now & 1].state;
 		return TRACK_PASS;
 	}

@@ -6,11 +6,11 @@
  *              ^                         that it is good for
  *              the library says how far it has come: one of them
  *
- * The state behind a packet is stored before the library counts the packet's edits. When the process
- * dies in between, they do not count, and the packet comes again, maybe with other borders: then the
- * version before it is the right one. Which one it is tells the number up to which the library has
- * decided what the receiver gets (MOS_SEQ_REMAP). What lies below was edited; what comes from there
- * on is edited now; what comes before its time has to wait until it is sent again.
+ * The state behind a packet is stored before the library counts the packet's edits. When the
+ * process dies in between, they do not count, and the packet comes again, maybe with other borders:
+ * then the version before it is the right one. Which one it is tells the number up to which the
+ * library has decided what the receiver gets (MOS_SEQ_REMAP). What lies below was edited; what
+ * comes from there on is edited now; what comes before its time has to wait until it is sent again.
  *
  * Memory: the flow's. Pure.
  */

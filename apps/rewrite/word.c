@@ -26,7 +26,9 @@ bool word_init(struct word *w, const char *word, const char *by)
 	return true;
 }
 
-/* How long the begin of the word is that ends with this byte, if one of `k` bytes ended before it. */
+/*
+ * How long the begin of the word is that ends with this byte, if one of `k` bytes ended before it.
+ */
 static size_t step(const struct word *w, size_t k, char byte)
 {
 	while (k > 0 && byte != w->word[k])

@@ -7,7 +7,9 @@
 #include "primary/topology.h"
 #include "shared/flow_table/flow_table.h"
 
-/* The hash of the packet in front of the rx ring, which stays there. False: there is none of ours. */
+/*
+ * The hash of the packet in front of the rx ring, which stays there. False: there is none of ours.
+ */
 static bool next_hash(struct mos_primary *p, struct mos_shard *s, uint32_t *hash)
 {
 	struct rte_mbuf *m;

@@ -15,7 +15,8 @@ struct mos_shard;
 /*
  * The suspect is in front of the repaired rx ring; flow: the record the ledger names, or none. Then
  * the packet's flow is searched among all records (some 30 ms for a million). True also where
- * nobody can tell: a flow that loses a packet sends it again. Supervisor, while the shard is PARKED.
+ * nobody can tell: a flow that loses a packet sends it again. Supervisor, while the shard is
+ * PARKED.
  */
 bool mos_suspect_is_translated(struct mos_primary *p, struct mos_shard *s, uint32_t flow);
 

@@ -159,7 +159,9 @@ void mos_shard_io_blanks(struct mos_dispatch *d, struct shard_io *s)
 	}
 	if (rte_ring_sp_enqueue_bulk(s->blank, (void **)m, want, NULL) != 0)
 		return;
-	/* The worker bent the ring's positions. With its mark the audit would free an mbuf twice. */
+	/*
+	 * The worker bent the ring's positions. With its mark the audit would free an mbuf twice.
+	 */
 	for (uint32_t i = 0; i < want; i++)
 		mos_meta(d->p, m[i])->owner = MOS_OWNER_PRIMARY;
 	rte_pktmbuf_free_bulk(m, want);

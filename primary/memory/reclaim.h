@@ -33,8 +33,8 @@ bool mos_segments_sound(const struct mos_primary *p, const struct rte_mbuf *m);
 
 /*
  * Check what a packet asks of a device: the checksums of IPv4 and TCP and nothing else, of headers
- * that lie in its only segment where it says. Drivers believe it: one that computes checksums itself
- * would write beyond the packet, and hardware may stop.
+ * that lie in its only segment where it says. Drivers believe it: one that computes checksums
+ * itself would write beyond the packet, and hardware may stop.
  */
 bool mos_offload_sound(const struct rte_mbuf *m);
 

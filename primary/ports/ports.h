@@ -7,9 +7,10 @@
  *   net_xyz0,a=b,...    --vdev as written                          any DPDK virtual device
  *   0000:03:00.0        --allow as written                         any DPDK driver
  *
- * Two steps: mos_ports_plan() before EAL starts checks what can be checked without DPDK (interfaces,
- * files) and gives the device arguments; mos_ports_start() after it finds the devices, configures one
- * queue each way and fills root->port[]. The index of a port is its line in `netdev`, everywhere.
+ * Two steps: mos_ports_plan() before EAL starts checks what can be checked without DPDK
+ * (interfaces, files) and gives the device arguments; mos_ports_start() after it finds the devices,
+ * configures one queue each way and fills root->port[]. The index of a port is its line in
+ * `netdev`, everywhere.
  *
  * net_af_packet would have the kernel join IPv4 fragments; whole_fragments.c prevents it. An outer
  * VLAN tag of type 0x88a8 leaves it as 0x8100: the driver does not tell which one it was.

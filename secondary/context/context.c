@@ -129,7 +129,10 @@ static void wait_until_destroyed(const struct mos_ctx *c)
 
 /* ---- preparing ---- */
 
-/* What is left unread for it is nobody's, nor what is kept for it. Between rounds: the flow is not in hand. */
+/*
+ * What is left unread for it is nobody's, nor what is kept for it. Between rounds: the flow is not
+ * in hand.
+ */
 static void socket_closed(void *c, uint32_t flow, unsigned k)
 {
 	mos_flow_not_read_by(c, flow, MOS_BOTH_SIDES, k);

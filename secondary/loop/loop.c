@@ -33,7 +33,9 @@ void mos_loop_clock(struct mos_ctx *c)
 	if (!c->root->settings.clock_packet) {
 		now = monotonic_ns() + (uint64_t)c->root->wall_offset_ns;
 	} else {
-		/* Clock first, then the ring: all that is older is in it. Pairs with the I/O loop. */
+		/*
+		 * Clock first, then the ring: all that is older is in it. Pairs with the I/O loop.
+		 */
 		now = __atomic_load_n(&c->root->clock_ns, __ATOMIC_ACQUIRE);
 		if (rte_ring_count(c->shard->rx) != 0)
 			return;

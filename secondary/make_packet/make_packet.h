@@ -10,9 +10,9 @@
  * goes out as it is, but for lengths and checksums, which are computed, a TTL or hop limit of 0,
  * which becomes 64, and the IPv6 next header, which is TCP: no extension headers.
  *
- * Of the caller's headers no more is read than their own length fields say, and those are read once,
- * in the first step: should another thread change them, the frame is still sound. Headers may lie at
- * any address.
+ * Of the caller's headers no more is read than their own length fields say, and those are read
+ * once, in the first step: should another thread change them, the frame is still sound. Headers may
+ * lie at any address.
  *
  * Pure: no mbufs, no flows, no clock, no memory. Any thread. Not its job: ports, MTU, who may send.
  */

@@ -1,6 +1,7 @@
 /*
- * Making packets on the bench. A caller's packet lies in heap blocks of exact size, so that reading a
- * byte too many is seen by the sanitizer; what is built is read back byte by byte and by the parser.
+ * Making packets on the bench. A caller's packet lies in heap blocks of exact size, so that reading
+ * a byte too many is seen by the sanitizer; what is built is read back byte by byte and by the
+ * parser.
  */
 #include <check.h>
 #include <errno.h>

@@ -74,14 +74,14 @@ static inline bool mos_flow_in_hand(const struct mos_ctx *c, uint32_t flow)
 void mos_flow_edit_lengths(struct mos_ctx *c, uint32_t flow, int from);
 
 /*
- * The payload at hand is about to lose bytes at offset `at`, or to get some. 0, also where lengths are
- * not edited, or -errno: -EACCES (not at MOS_HK_SND), and as mos_remap_note_*.
+ * The payload at hand is about to lose bytes at offset `at`, or to get some. 0, also where lengths
+ * are not edited, or -errno: -EACCES (not at MOS_HK_SND), and as mos_remap_note_*.
  */
 int mos_flow_note_edit(struct mos_ctx *c, uint32_t at, uint32_t removed, uint32_t inserted);
 
 /*
- * A number of a packet that `from` has sent, as its receiver counts. in_hand: it is the packet at hand,
- * which may have been translated already; others are kept as they were sent.
+ * A number of a packet that `from` has sent, as its receiver counts. in_hand: it is the packet at
+ * hand, which may have been translated already; others are kept as they were sent.
  */
 uint32_t mos_flow_canonical(struct mos_ctx *c, uint32_t flow, int from, bool in_hand, uint32_t seq);
 

@@ -81,7 +81,9 @@ bool mos_segment_passes_by(struct mos_ctx *c, const struct mos_work *w, const st
  */
 bool mos_segment_remap_begin(struct mos_ctx *c, struct mos_work *w, const struct mos_flow *f);
 
-/* remap: behind the SND hook. The packet is as it goes. False: it does not, nothing of it counts. */
+/*
+ * remap: behind the SND hook. The packet is as it goes. False: it does not, nothing of it counts.
+ */
 bool mos_segment_remap(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f);
 
 /*
@@ -96,7 +98,9 @@ void mos_segment_acked(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f
 void mos_segment_beyond_window(struct mos_ctx *c, const struct mos_work *w,
                                const struct mos_flow *f);
 
-/* await: a socket that has registered for NEW_DATA since the flow began reads the receiver's half. */
+/*
+ * await: a socket that has registered for NEW_DATA since the flow began reads the receiver's half.
+ */
 void mos_segment_await(struct mos_ctx *c, const struct mos_work *w);
 
 /*

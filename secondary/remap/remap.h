@@ -21,21 +21,22 @@
  * ones stands for byte k of the inserted ones; what is left of the inserted ones hangs on the last
  * removed one. Where none was removed, they hang on the byte in front of which they went in, as if
  * that had been removed and put in again behind them; at the end of a packet on its FIN, or else on
- * the byte behind which they went in. So pieces of a range that is sent again, put together, are the
- * image of the range. An ACK in the midst of an image counts for no removed byte whose image it
+ * the byte behind which they went in. So pieces of a range that is sent again, put together, are
+ * the image of the range. An ACK in the midst of an image counts for no removed byte whose image it
  * does not cover.
  *
  * Memory: none beyond the flow record while nothing was edited. Then chunks of the shard's pool,
  * owned as no stream owns one (mos_remap_owner): one for the state of a side, more for its edits.
  * They are not taken away by other flows' need, and go when all edits are acknowledged; that of the
- * state only if the lengths then are even. None left: -ENOBUFS, and the packet cannot be edited now.
+ * state only if the lengths then are even. None left: -ENOBUFS, and the packet cannot be edited
+ * now.
  *
  * Crash: the edits of a packet count from mos_remap_commit on, one store of 64 bits, while the
  * ledger names the flow; its packet has not gone out yet. A worker that dies before leaves the
  * stream as it was; one that dies behind leaves edits of a packet that is dropped (primary/crash
  * drops the suspect of such a flow), and its sender sends it again. A successor finds all by the
- * owner words (mos_remap_adopt), also of a flow with MOS_FLOW_TORN; and believes nothing of it. What
- * does not hold together is freed, and the stream is lost: mos_remap_lost.
+ * owner words (mos_remap_adopt), also of a flow with MOS_FLOW_TORN; and believes nothing of it.
+ * What does not hold together is freed, and the stream is lost: mos_remap_lost.
  *
  * Stack thread of the worker that holds the shard. Pure: knows neither mbufs nor events.
  */
@@ -107,8 +108,8 @@ struct mos_remap {
 void mos_remap_init(struct mos_remap *r, struct mos_chunk_pool *pool, struct mos_flow_table *flows);
 
 /*
- * From now on what `from` sends is edited. decided: the first byte it has not sent; with known false
- * that of its next packet. Nothing, if it is so already.
+ * From now on what `from` sends is edited. decided: the first byte it has not sent; with known
+ * false that of its next packet. Nothing, if it is so already.
  */
 void mos_remap_switch_on(struct mos_flow *f, int from, bool known, uint32_t decided);
 
@@ -157,8 +158,8 @@ int mos_remap_note_chomp(struct mos_remap *r, uint32_t at, uint32_t len);
 int mos_remap_note_insert(struct mos_remap *r, uint32_t at, uint32_t len, uint32_t insert_max);
 
 /*
- * The packet goes out: its edits count, and all of it is decided; nothing, if it has neither payload
- * nor FIN. payload: as it is now; not looked at without edits.
+ * The packet goes out: its edits count, and all of it is decided; nothing, if it has neither
+ * payload nor FIN. payload: as it is now; not looked at without edits.
  */
 void mos_remap_commit(struct mos_remap *r, const uint8_t *payload);
 
@@ -176,7 +177,10 @@ struct mos_remap_image {
 	bool fin;       /* the FIN follows, too */
 };
 
-/* Write the image of len bytes from seq on, all decided, then perhaps a FIN, into room bytes at out. */
+/*
+ * Write the image of len bytes from seq on, all decided, then perhaps a FIN, into room bytes at
+ * out.
+ */
 struct mos_remap_image mos_remap_image(struct mos_remap *r, uint32_t flow, int from, uint32_t seq,
                                        const uint8_t *sent, uint32_t len, bool fin, uint8_t *out,
                                        uint32_t room);

@@ -6,9 +6,9 @@
  *                   past  { sum of forgotten lengths, begin of the log }
  *   page 1 + n    page n of the log, modulo 2^24
  *
- * A position in the log is n << 8 | unit; a unit has 8 bytes, a page 224 units. A record is 16 bytes
- * and what was inserted, in one page; records ascend in the numbers of both ends. Where one does not
- * fit into its page, a record that says so is left, if there is room for that.
+ * A position in the log is n << 8 | unit; a unit has 8 bytes, a page 224 units. A record is 16
+ * bytes and what was inserted, in one page; records ascend in the numbers of both ends. Where one
+ * does not fit into its page, a record that says so is left, if there is room for that.
  */
 #ifndef MOS_SECONDARY_REMAP_PRIV_H
 #define MOS_SECONDARY_REMAP_PRIV_H

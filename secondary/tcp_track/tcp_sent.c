@@ -236,8 +236,8 @@ static unsigned sent_fin(struct mos_flow *f, int side, const struct mos_tcp_seg 
 }
 
 /*
- * What the receiver has already is no news. Asking that first keeps apart what must not be compared:
- * the segment may lie 1 GB behind rcv_nxt while snd_nxt is 1 GB ahead of it.
+ * What the receiver has already is no news. Asking that first keeps apart what must not be
+ * compared: the segment may lie 1 GB behind rcv_nxt while snd_nxt is 1 GB ahead of it.
  */
 static unsigned sent_plain(struct mos_flow *f, int side, const struct mos_tcp_seg *seg)
 {

@@ -26,8 +26,8 @@
  *          SYN_RCVD; numbers more than 1 GB off; timestamps older than its receiver's TS.Recent.
  *
  * No buffer is kept here. rcv_nxt moves with in-order payload, over what the caller says came
- * before it (mos_tcp_seg.follows), and with the receiver's own ACKs: they prove delivery of what the
- * monitor did not see in order. So a lost, reordered or unmonitored
+ * before it (mos_tcp_seg.follows), and with the receiver's own ACKs: they prove delivery of what
+ * the monitor did not see in order. So a lost, reordered or unmonitored
  * frame delays a transition but does not lose it:
  *   - a FIN that comes before missing data is remembered by its number;
  *   - a missed SYN/ACK is inferred from the client's next ACK: the server's iss is then ack - 1, if
@@ -39,12 +39,13 @@
  * beyond what was seen in the handshake: its sender stays where it was until the flow times out.
  * But where a SYN/ACK or an ACK puts a guess right, rcv_nxt and snd_nxt never move backwards.
  *
- * Timestamps (RFC 7323 5) count when both SYNs carried one. TS.Recent of a half is what the half says
- * itself: the TSecr of its latest segment (4.3), if its peer ever sent that. To compute it from the
- * segments that pass by, as an end does, would be earlier by a round trip and wrong whenever one of
- * them is lost behind the monitor or made to die there: what its sender sent before, or sends next,
- * would be refused here and nowhere else. So what an end takes is never refused. The price is that
- * a segment is let through that is older than one its receiver got but did not answer yet.
+ * Timestamps (RFC 7323 5) count when both SYNs carried one. TS.Recent of a half is what the half
+ * says itself: the TSecr of its latest segment (4.3), if its peer ever sent that. To compute it
+ * from the segments that pass by, as an end does, would be earlier by a round trip and wrong
+ * whenever one of them is lost behind the monitor or made to die there: what its sender sent
+ * before, or sends next, would be refused here and nowhere else. So what an end takes is never
+ * refused. The price is that a segment is let through that is older than one its receiver got but
+ * did not answer yet.
  *   - One tick is no difference, a TSecr of 0 tells nothing, and what was echoed long ago
  *     (MOS_TS_OUTDATED_MS) or is 65535 ticks behind the newest timestamp does not refuse.
  *   - A segment without timestamp is taken: 3.2 lets an end drop it, but ends do not, since there
@@ -201,9 +202,10 @@ static inline bool mos_tcp_unheard(const struct mos_flow *f, int side)
 }
 
 /*
- * Give up waiting for what the half `side` has not received below seq: rcv_nxt moves there, and over
- * a FIN that was remembered at that place. When the flow ends, also by a RST, no state changes any
- * more, and what came with a SYN that was refused is nobody's. Returns MOS_TRACK_* bits (STATE).
+ * Give up waiting for what the half `side` has not received below seq: rcv_nxt moves there, and
+ * over a FIN that was remembered at that place. When the flow ends, also by a RST, no state changes
+ * any more, and what came with a SYN that was refused is nobody's. Returns MOS_TRACK_* bits
+ * (STATE).
  */
 unsigned mos_tcp_skip(struct mos_flow *f, int side, uint32_t seq, bool ends);
 
@@ -221,8 +223,8 @@ bool mos_tcp_brings_data(const struct mos_flow *f, int side, const struct mos_tc
 bool mos_tcp_in_order(const struct mos_flow *f, int side, const struct mos_tcp_seg *seg);
 
 /*
- * Behind mos_tcp_sent: the payload of the segment was edited, so that it does not end at old_end, but
- * at `end`; fin: its FIN is there then.
+ * Behind mos_tcp_sent: the payload of the segment was edited, so that it does not end at old_end,
+ * but at `end`; fin: its FIN is there then.
  */
 void mos_tcp_resized(struct mos_flow *f, int side, uint32_t old_end, uint32_t end, bool fin);
 

@@ -1,6 +1,6 @@
 /*
- * Payload whose length was edited on the way: where the stream goes on. One flow, whose client sends
- * from number 1001 on and whose server has acknowledged that.
+ * Payload whose length was edited on the way: where the stream goes on. One flow, whose client
+ * sends from number 1001 on and whose server has acknowledged that.
  */
 #include <check.h>
 

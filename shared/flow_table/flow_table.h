@@ -110,8 +110,9 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
  * Add a flow whose client sends with this key. The record is zeroed but for key, hash, flags, id,
  * and seqcount, which is even on return. The caller has looked it up before: duplicates are not
  * checked. If another flow's second key is this one, the new flow does not know its server until
- * mos_flow_table_set_out() says that it goes out so. Returns the record number, or MOS_FLOW_NONE, and nothing changed, when the table is full
- * or has 64 flows in this hash's home bucket already, which a secret hash seed leaves to theory.
+ * mos_flow_table_set_out() says that it goes out so. Returns the record number, or MOS_FLOW_NONE,
+ * and nothing changed, when the table is full or has 64 entries in this hash's home bucket already,
+ * which a secret hash seed leaves to theory.
  */
 uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
                                uint32_t hash);
@@ -124,9 +125,9 @@ static inline uint32_t mos_flow_table_next_free(const struct mos_flow_table *t)
 
 /*
  * From now on the flow's server sees its client send as `out`: the second key, taken from whoever
- * has it. The flow's own key makes it a flow with one key again. A writer that dies in here leaves the flow as it was, as it
- * is to be, or without its second key. 0, or -ENOSPC and nothing changed: the home bucket of
- * out_hash has 64 entries.
+ * has it. The flow's own key makes it a flow with one key again. A writer that dies in here leaves
+ * the flow as it was, as it is to be, or without its second key. 0, or -ENOSPC and nothing changed:
+ * the home bucket of out_hash has 64 entries.
  */
 int mos_flow_table_set_out(struct mos_flow_table *t, uint32_t slot, const struct mos_flow_key *out,
                            uint32_t out_hash);

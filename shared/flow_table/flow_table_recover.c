@@ -22,8 +22,8 @@
 #define WSCALE_MAX 14
 
 /*
- * An id beyond was not counted up to: the next id must have room above the highest one, and two bits
- * are for whoever makes an owner word of it (mos_remap_owner).
+ * An id beyond was not counted up to: the next id must have room above the highest one, and two
+ * bits are for whoever makes an owner word of it (mos_remap_owner).
  */
 #define ID_MAX (INT64_MAX / 2)
 

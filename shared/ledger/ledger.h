@@ -141,7 +141,8 @@ static inline void mos_ledger_end(struct mos_ledger *l)
 /*
  * Decide from the ledger and the two ring positions as the dead worker left them. Every value is
  * checked: a ledger that makes no sense (count over MOS_BURST_MAX or over `waiting`, the packets
- * between cons.tail and prod.tail; outbox over MOS_OUTBOX_MAX) gives an empty verdict and returns false.
+ * between cons.tail and prod.tail; outbox over MOS_OUTBOX_MAX) gives an empty verdict and returns
+ * false.
  */
 bool mos_ledger_resolve(const struct mos_ledger *l, uint32_t rx_cons_tail, uint32_t tx_prod_tail,
                         uint32_t waiting, struct mos_ledger_verdict *out);

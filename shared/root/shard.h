@@ -67,8 +67,8 @@ int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_
 
 /*
  * Format a shard in mem (plan->total bytes, cache-line aligned, zeroed up to the chunk pool): sets
- * pointers, lease, ledger, flow table, chunk pool. The rings are initialised by the caller (primary:
- * DPDK) before mos_shard_publish. 0 or -errno. Primary only.
+ * pointers, lease, ledger, flow table, chunk pool. The rings are initialised by the caller
+ * (primary: DPDK) before mos_shard_publish. 0 or -errno. Primary only.
  */
 int mos_shard_new(struct mos_shard *mem, const struct mos_shard_plan *plan, uint32_t index,
                   uint32_t max_flows);

@@ -6,8 +6,8 @@
  *
  * A pass takes 4096 packets in and out. Before it, untimed, each packet gets the header of the next
  * flow of the set, so that the hash goes everywhere; the packets of a pass are 10 MB apart from end
- * to end and come from the L3 cache or memory, as after a NIC's DMA. Printed: the least pass and the
- * median of all. Without hugepages: TLB misses are included that a real system does not have.
+ * to end and come from the L3 cache or memory, as after a NIC's DMA. Printed: the least pass and
+ * the median of all. Without hugepages: TLB misses are included that a real system does not have.
  */
 #include <stdio.h>
 #include <stdlib.h>

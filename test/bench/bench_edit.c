@@ -1,6 +1,7 @@
 /*
  * TSC cycles of edits of the packet at hand (mtcp_setlastpkt), one core: an IPv4 segment of 1000
- * bytes of payload in one mbuf, which lies in the caches. bench_rig.h tells what the worker is like.
+ * bytes of payload in one mbuf, which lies in the caches. bench_rig.h tells what the worker is
+ * like.
  *
  *   bench_edit [CPU]
  *

@@ -1,6 +1,6 @@
 /*
- * The buffer of a stream on the bench: what of it is shown (MOS_INFO, MOS_FRAGINFO), how large it is
- * (MOS_CLIBUF, MOS_SVRBUF), and what its options refuse. Specification section 7.6.
+ * The buffer of a stream on the bench: what of it is shown (MOS_INFO, MOS_FRAGINFO), how large it
+ * is (MOS_CLIBUF, MOS_SVRBUF), and what its options refuse. Specification section 7.6.
  */
 #include <limits.h>
 

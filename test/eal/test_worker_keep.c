@@ -1,6 +1,7 @@
 /*
  * What sockets want of a flow besides its streams, on the bench (see harness.h): dropped packets
- * hidden from their receiver (MOS_DROP_HIDES), the last packet of each side kept (MOS_LAST_PACKETS).
+ * hidden from their receiver (MOS_DROP_HIDES), the last packet of each side kept
+ * (MOS_LAST_PACKETS).
  */
 #include "test/eal/worker_tests.h"
 

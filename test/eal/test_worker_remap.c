@@ -1,6 +1,6 @@
 /*
- * Streams whose length is edited (MOS_SEQ_REMAP), on the bench (see harness.h): what goes to each end
- * and what is kept of it. Client 0 sends from number 1001 on, its server from 5001 on. The
+ * Streams whose length is edited (MOS_SEQ_REMAP), on the bench (see harness.h): what goes to each
+ * end and what is kept of it. Client 0 sends from number 1001 on, its server from 5001 on. The
  * application writes LONGER for each "bad" and cuts out each "cut", where a packet has it whole.
  */
 #include <setjmp.h>

@@ -3,9 +3,11 @@
  *
  *   seat 0, seat 1    one worker each; a killed one is replaced at once
  *   a turn            the seat of the victim is drawn; the other one must be in order; the victim is
- *                     killed while it attaches, sets up, or works; then the other's flows must go on
+ *                     killed while it attaches, sets up, or works; then the other's flows must go
+ *                     on
  *
- * Once with workers that look on, and once with workers that send a copy of each packet in its place.
+ * Once with workers that look on, and once with workers that send a copy of each packet in its
+ * place.
  *
  * MOS_SEED repeats a run's choices (not its timing), MOS_KILLS sets how many turns it takes.
  */
