@@ -14,7 +14,7 @@ import pytest
 
 from deaths import kill_until
 from exchange import SEED
-from network import ADDRESS, ADDRESS6
+from network import ADDRESS, ADDRESS6, unacknowledged
 from system import BLOCKPAGE, DEADLINE_S, wait_until
 from talk import Clients, Server, free_ports, receive_all
 
@@ -328,7 +328,7 @@ def test_half_a_head_dies_with_its_worker(new_system, network, server, page):
         idle.sendall(request("good.test", "/before"))
         assert read_response(idle)[:2] == (200, body_of("/before"))
         half.sendall(b"GET / HTTP/1.1\r\nHost: bad.te")
-        time.sleep(0.2)
+        wait_until(lambda: unacknowledged(half) == 0, "the server has half the head")
         worker.kill()
         system.start_worker(0, command=command(system, page))
         came, error = receive_all(half)
