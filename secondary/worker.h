@@ -59,10 +59,9 @@ enum {
 
 /* What this process keeps about a flow, in one byte. Bits of a side: shift by it. */
 enum mos_flow_flag {
-	MOS_FF_READ = 1 << 0, /* of CLI: its stream is kept, for somebody reads it */
-	MOS_FF_DROP_HIDES =
-		1 << 2,       /* a packet that is dropped does not reach its receiver's side */
-	MOS_FF_LAST = 1 << 3, /* the last packet of each side is kept */
+	MOS_FF_READ = 1 << 0,       /* of CLI: its stream is kept, for somebody reads it */
+	MOS_FF_DROP_HIDES = 1 << 2, /* a dropped packet does not reach its receiver's side */
+	MOS_FF_LAST = 1 << 3,       /* the last packet of each side is kept */
 };
 
 /* What the MOS_ON_ERROR is about that is being raised. */

@@ -159,8 +159,8 @@ def start_box(new_system, network):
 
 @pytest.fixture
 def start_apps(new_system, network):
-    """Starts a box of so many shards, all served by command(system): start_apps(3, command, key=...).
-    All must end in order."""
+    """Starts a box of so many shards, all served by command(system):
+    start_apps(3, command, key=...). All must end in order."""
     made = []
 
     def start(workers, command, **keys):

@@ -144,8 +144,7 @@ class Network:
             self.run("box", "ip", "link", "set", WIRE[side], "mtu", str(mtu))
 
     def checksum_errors(self):
-        """How many packets with a wrong checksum both endpoints have got, since there is the network.
-        """
+        """How many packets with a wrong checksum both endpoints have got so far."""
         count = 0
         for side in WIRE:
             with self.inside(side):

@@ -230,7 +230,7 @@ class System:
         return worker
 
     def start_mos_run(self, count, command=()):
-        """mos-run with that many workers that are restarted when they die: midstats, unless told."""
+        """mos-run with that many workers, restarted when they die: midstats, unless told."""
         run = Process([MOS_RUN, "-n", str(count), "--respawn", "--",
                        *(command or [MIDSTAT, "-f", self.config, "-l", self.event_log])])
         self.others.append(run)

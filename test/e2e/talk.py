@@ -1,7 +1,7 @@
 """Many short TCP connections whose both ends are functions of the test.
 
-client(port, sock) on one side, server(port, sock) on the other; port is that of the client. What they
-return, or the OSError that ended them, is theirs: by port.
+client(port, sock) on one side, server(port, sock) on the other; port is that of the client. What
+they return, or the OSError that ended them, is theirs: by port.
 """
 
 import concurrent.futures
@@ -70,8 +70,8 @@ class Server:
         self.said[port] = said
 
     def finish(self, ports):
-        """Wait until the connections from these ports are over, and all that were accepted; what the
-        server says of each."""
+        """Wait until the connections from these ports are over, and all that were accepted; what
+        the server says of each."""
         for port in (*ports, *self._begun):
             wait_until(lambda: port in self.said, f"the server's end of {port} is over")
         return self.said

@@ -1,5 +1,5 @@
-"""killer on a network that loses, doubles and reorders frames, its resets included: both ends of what
-carries a pattern find out soon all the same, and nothing else suffers.
+"""killer on a network that loses, doubles and reorders frames, its resets included: both ends of
+what carries a pattern find out soon all the same, and nothing else suffers.
 
     eth0 -- far_a == impair == near_a -- wire_a [box] wire_b -- near_b == impair == far_b -- eth0
 """

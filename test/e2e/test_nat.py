@@ -252,7 +252,8 @@ def assert_translated(frames, to_server=True):
 # ---- Connections ----
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
-def test_1000_connections_are_whole_and_come_from_outside(start_nat, talk, server, server_wire, workers):
+def test_1000_connections_are_whole_and_come_from_outside(start_nat, talk, server, server_wire,
+                                                          workers):
     system, out = start_nat(workers)
     talk(COUNT).finish()
     server.assert_saw_outside_only(COUNT)

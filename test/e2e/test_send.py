@@ -1,4 +1,5 @@
-"""An application that sends packets of its own: the kernels at both ends take them for their peer's."""
+"""An application that sends packets of its own: the kernels at both ends take them for those of
+their peers."""
 
 import contextlib
 import itertools

@@ -50,8 +50,7 @@ struct hs_out {
 	uint32_t len;
 	struct mos_pkt_meta meta;
 	uint64_t ol_flags;
-	uint32_t
-		behind; /* so many packets of the network came out in front of it, since hs_clear */
+	uint32_t behind; /* so many of the network came out in front of it, since hs_clear */
 };
 
 #define HS_OUT_MAX 1024

@@ -272,8 +272,8 @@ static void assert_packets_add_up(const struct traffic_counts *c)
 	uint64_t received = c->received + c->duplicates + c->others;
 	uint64_t rx = harness_counter("rx_packets"), tx = harness_counter("tx_packets");
 	uint64_t unsent = unsent_by_primary() - (resend ? harness_counter("drop_by_app") : 0);
-	uint64_t twice_max = resend ? seats[0].kills + seats[1].kills : 0,
-		 bound = sent * LOSS_PERCENT / 100;
+	uint64_t twice_max = resend ? seats[0].kills + seats[1].kills : 0;
+	uint64_t bound = sent * LOSS_PERCENT / 100;
 
 	printf("packets: sent %" PRIu64 ", primary received %" PRIu64 " and sent %" PRIu64
 	       " (counted as not sent: %" PRIu64 "), came out %" PRIu64 ", twice %" PRIu64
