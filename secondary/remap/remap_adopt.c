@@ -49,6 +49,8 @@ static bool log_is_sound(const struct mos_log *l)
 	if ((l->begin & 0xff) > MOS_LOG_UNITS || (l->end & 0xff) > MOS_LOG_UNITS ||
 	    mos_log_pages(l->begin, l->end) >= MOS_REMAP_CHUNKS_MAX)
 		return false;
+	if ((l->end & 0xff) == 0 && l->end != l->begin)
+		return false; /* each page up to that of the end begins with a record */
 	while ((pos = mos_log_settle(l, pos)) != l->end) {
 		const struct mos_log_rec *rec;
 

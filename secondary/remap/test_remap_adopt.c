@@ -117,6 +117,16 @@ static void end_beyond_page(void)
 	state()->fate |= UINT64_C(0xff) << 32;
 }
 
+/* The rest of the last page is not used, and the next one is not there. */
+static void end_at_the_next_page(void)
+{
+	uint32_t decided = (uint32_t)state()->fate, end = (uint32_t)(state()->fate >> 32);
+	uint8_t *page = chunk_of((end >> 8) + 1)->bytes;
+
+	((struct mos_log_rec *)(page + (end & 0xff) * MOS_LOG_UNIT))->kind = MOS_LOG_SKIP;
+	state()->fate = (uint64_t)mos_log_next_page(end) << 32 | decided;
+}
+
 static void move_begin(void)
 {
 	state()->past += UINT64_C(2) << 32;
@@ -173,20 +183,10 @@ static void alien_that_removes(void)
 }
 
 static void (*const damages[])(void) = {
-	lose_state,
-	lose_page,
-	move_end,
-	end_beyond_page,
-	move_begin,
-	begin_behind_end,
-	change_delta,
-	lower_decided,
-	decided_far_away,
-	wrong_kind,
-	skip_where_a_record_was,
-	wrong_order,
-	wrong_length,
-	alien_that_removes,
+	lose_state,           lose_page,        move_end,           end_beyond_page,
+	end_at_the_next_page, move_begin,       begin_behind_end,   change_delta,
+	lower_decided,        decided_far_away, wrong_kind,         skip_where_a_record_was,
+	wrong_order,          wrong_length,     alien_that_removes,
 };
 
 START_TEST(damaged_edits_are_lost_as_a_whole_and_freed)
