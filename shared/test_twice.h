@@ -5,9 +5,10 @@
 #ifndef MOS_SHARED_TEST_TWICE_H
 #define MOS_SHARED_TEST_TWICE_H
 
-#include <check.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "shared/test_rng.h"
 
 struct twice {
 	void *a, *b;
@@ -20,11 +21,11 @@ static inline struct twice map_twice(size_t len)
 	int fd = memfd_create("twice", MFD_CLOEXEC);
 	struct twice m = {.len = len};
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
+	must(fd >= 0);
+	must(ftruncate(fd, (off_t)len) == 0);
 	m.a = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	m.b = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ck_assert(m.a != MAP_FAILED && m.b != MAP_FAILED && m.a != m.b);
+	must(m.a != MAP_FAILED && m.b != MAP_FAILED && m.a != m.b);
 	close(fd);
 	return m;
 }
