@@ -576,7 +576,7 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset, byte *data, u
  *   EBADF         not a monitoring socket
  *   ENODATA       iph or tcph is NULL or does not hold a valid header: version not 4, IHL or data
  *                 offset below 5, protocol not TCP; or payload is NULL and payloadlen is not 0
- *   EMSGSIZE      longer than the MTU of the port
+ *   EMSGSIZE      longer than the MTU of the port, or than an empty packet (mbuf_size)
  *   EHOSTUNREACH  no port leads there, or no link address is known
  *   ENETDOWN      the link of that port is down; again, later
  *   ENOBUFS       no empty packet or no room in the queue; again, from a timer
