@@ -42,6 +42,8 @@ int main(void)
 	suite_add_tcase(s, nat_case());
 	suite_add_tcase(s, remap_case());
 	suite_add_tcase(s, send_case());
+	suite_add_tcase(s, monkey_case());
+	suite_add_tcase(s, talk_case());
 	srunner_set_fork_status(sr, CK_NOFORK);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -67,5 +67,7 @@ TCase *offset_case(void);
 TCase *nat_case(void);
 TCase *remap_case(void);
 TCase *send_case(void);
+TCase *monkey_case(void);
+TCase *talk_case(void);
 
 #endif
