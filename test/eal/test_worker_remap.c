@@ -1,145 +1,14 @@
 /*
- * Streams whose length is edited (MOS_SEQ_REMAP), on the bench (see harness.h): what goes to each
- * end and what is kept of it. Client 0 sends from number 1001 on, its server from 5001 on. The
- * application writes LONGER for each "bad" and cuts out each "cut", where a packet has it whole.
+ * Streams whose length is edited (MOS_SEQ_REMAP), on the bench (see remap_rig.h): what goes to
+ * each end and what is kept of it.
  */
 #include <setjmp.h>
 
 #include <rte_tcp.h>
 
-#include "test/eal/edit_rig.h"
+#include "test/eal/remap_rig.h"
 
-#define SUMS (MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM)
-
-/* The packet that came out last. */
-static struct {
-	uint32_t seq, ack, len;
-	uint8_t flags;
-	char bytes[2000];
-	const uint8_t *opt;
-} wire;
-
-static int edit_errno;
 static char peeked[4000];
-
-static void read_wire(void)
-{
-	struct mos_pkt_meta m;
-	const struct rte_tcp_hdr *tcp;
-
-	mos_pkt_parse(&m, edit_out.b, edit_out.len, edit_out.len, 0);
-	tcp = (const struct rte_tcp_hdr *)(edit_out.b + m.l4_off);
-	wire.seq = rte_be_to_cpu_32(tcp->sent_seq);
-	wire.ack = rte_be_to_cpu_32(tcp->recv_ack);
-	wire.flags = tcp->tcp_flags;
-	wire.len = m.payload_len;
-	wire.opt = (const uint8_t *)(tcp + 1);
-	memcpy(wire.bytes, edit_out.b + m.payload_off, m.payload_len);
-	wire.bytes[m.payload_len] = 0;
-}
-
-/* Send a packet with these bytes; wire is what becomes of it. */
-static void send_text(int from, uint8_t flags, uint32_t seq, uint32_t ack, const char *text)
-{
-	const struct hs_pkt p = {
-		.from = from,
-		.flags = flags | MOS_TCP_ACK,
-		.seq = seq,
-		.ack = ack,
-		.payload = (uint32_t)strlen(text),
-		.bytes = text,
-	};
-
-	hs_send(&p);
-	hs_round();
-	edit_out_is_right();
-	read_wire();
-}
-
-static void cli(uint32_t seq, const char *text)
-{
-	send_text(MOS_CLI, MOS_TCP_PSH, seq, 5001, text);
-}
-
-static void svr(uint32_t seq, uint32_t ack, const char *text)
-{
-	send_text(MOS_SVR, 0, seq, ack, text);
-}
-
-#define expect_wire(s, text)                          \
-	do {                                          \
-		ck_assert_uint_eq(wire.seq, (s));     \
-		ck_assert_str_eq(wire.bytes, (text)); \
-	} while (0)
-
-static int edit(int sock, int side, off_t at, const char *data, size_t len, int option)
-{
-	byte copy[64] = {0};
-
-	if (data != NULL)
-		memcpy(copy, data, len);
-	return mtcp_setlastpkt(hs_mctx(), sock, side, at, copy, (uint16_t)len,
-	                       MOS_TCP_PAYLOAD | option);
-}
-
-/* Naive: it does not care whether it has seen the packet before. */
-static void rewrite(int sock, int side)
-{
-	struct pkt_info p;
-	char text[2000], *at;
-
-	ck_assert_int_eq(mtcp_getlastpkt(hs_mctx(), sock, side, &p), 0);
-	memcpy(text, p.payload, p.payloadlen);
-	text[p.payloadlen] = 0;
-	while ((at = strstr(text, "bad")) != NULL || (at = strstr(text, "cut")) != NULL) {
-		bool bad = *at == 'b';
-
-		if (edit(sock, side, at - text, NULL, 3, MOS_CHOMP | SUMS) != 0) {
-			edit_errno = errno;
-			memset(at, '#', 3);
-			continue;
-		}
-		if (bad)
-			ck_assert_int_eq(
-				edit(sock, side, at - text, "LONGER", 6, MOS_INSERT | SUMS), 0);
-		memmove(at, at + 3, strlen(at + 3) + 1);
-		if (bad) {
-			memmove(at + 6, at, strlen(at) + 1);
-			memcpy(at, "LONGER", 6);
-		}
-	}
-}
-
-static int option(int sock, int side, int64_t off)
-{
-	const seq_remap_info info = {.side = side, .seq_off = off};
-
-	return mtcp_setsockopt(hs_mctx(), sock, SOL_MONSOCKET, MOS_SEQ_REMAP, &info, sizeof(info));
-}
-
-/* An established flow of which both sides are edited. */
-static void open_flow(void)
-{
-	int sock;
-
-	hs_open(NULL);
-	sock = hs_passive_all();
-	ck_assert_int_eq(option(sock, MOS_SIDE_CLI, 0), 0);
-	ck_assert_int_eq(option(sock, MOS_SIDE_SVR, 0), 0);
-	hs_handshake(0);
-	edit_keep_output();
-	hs.may_drop = true;
-	edit_errno = 0;
-	hs_act_on(MOS_ON_PKT_IN, MOS_HK_SND, rewrite);
-}
-
-static const struct mos_flow *flow(void)
-{
-	uint32_t slot = mos_flow_table_next(&hs.c->flows, 0);
-
-	ck_assert_uint_ne(slot, MOS_FLOW_NONE);
-	return mos_flow_at(&hs.c->flows, slot);
-}
 
 /* ---- numbers ---- */
 
