@@ -70,15 +70,30 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 	return true;
 }
 
+/*
+ * Ends whose lengths are edited lose step with their flow. So one SYN does not end it, which
+ * anybody may have sent: its receiver asks back, and a sender that did begin anew resets the old connection
+ * (RFC 5961, 4).
+ */
+static bool stands_by_itself(const struct mos_flow *f, int from)
+{
+	uint8_t state = f->state[!from];
+
+	return mos_remap_any(f) && !mos_remap_lost(f, MOS_CLI) && !mos_remap_lost(f, MOS_SVR) &&
+	       state >= MOS_TCPS_ESTABLISHED && state < MOS_TCPS_TIME_WAIT;
+}
+
 /* The flow that was found takes this segment. If not, it is gone by now. */
 static bool goes_on(struct mos_ctx *c, const struct mos_work *w)
 {
+	const struct mos_flow *f = mos_flow_at(&c->flows, w->flow);
+
 	if (mos_restore_pending(c, w->flow) && !mos_restore_flow(c, w->flow))
 		return false;
 	if (mos_flow_end_if_over(c, w->flow))
 		return false;
-	if (mos_likely(!(w->seg.flags & MOS_TCP_SYN)) ||
-	    !mos_tcp_syn_is_new(mos_flow_at(&c->flows, w->flow), w->from, &w->seg))
+	if (mos_likely(!(w->seg.flags & MOS_TCP_SYN)) || !mos_tcp_syn_is_new(f, w->from, &w->seg) ||
+	    stands_by_itself(f, w->from))
 		return true;
 	mos_flow_end(c, w->flow, !w->from); /* a new connection on the same tuple */
 	return false;

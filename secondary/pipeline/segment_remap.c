@@ -62,6 +62,12 @@ static void look_at_packet(struct mos_ctx *c, const struct mos_work *w)
 	                 !rst && (w->seg.flags & MOS_TCP_FIN) && !(w->seg.flags & MOS_TCP_SYN));
 }
 
+/* Wherever they are, its receiver knows best; and they bring no byte. */
+static bool is_asked_back(const struct mos_remap *r, const struct mos_work *w)
+{
+	return (w->seg.flags & (MOS_TCP_RST | MOS_TCP_SYN)) && r->len == 0;
+}
+
 static bool lose(struct mos_ctx *c, const struct mos_work *w)
 {
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_REMAP_LOST, 1);
@@ -78,7 +84,7 @@ bool mos_segment_remap_begin(struct mos_ctx *c, struct mos_work *w, const struct
 	if (is_new_syn(w, f))
 		mos_remap_restart(&c->remap, w->flow, w->from, w->seg.seq + 1);
 	look_at_packet(c, w);
-	if (mos_unlikely(is_far(c, w, c->remap.seq)) && !(w->seg.flags & MOS_TCP_RST))
+	if (mos_unlikely(is_far(c, w, c->remap.seq)) && !is_asked_back(&c->remap, w))
 		return lose(c, w);
 	make_canonical(c, w);
 	w->canonical = w->seg;
@@ -195,12 +201,11 @@ static void put_image(struct mos_ctx *c, const struct mos_work *w, uint32_t fixe
 	struct mos_remap_image image = mos_remap_image(
 		&c->remap, w->flow, w->from, c->remap.seq, payload_bytes(c, w, fixed), fixed,
 		fixed_fin, out, RTE_MIN(room, (uint32_t)MOS_SCRATCH_BYTES));
-	bool cut = image.taken < fixed || rest > room - image.len || (fixed_fin && !image.fin);
 
-	if (cut) {
-		apply(c, MOS_TCP_PAYLOAD | MOS_CHOMP, fixed, NULL, rest);
+	if (image.taken < fixed || rest > room - image.len || (fixed_fin && !image.fin)) {
 		clear_flags(c, w, MOS_TCP_FIN);
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_REMAP_CUT, 1);
+		fixed = w->meta->payload_len; /* at once: mbufs that became empty are no room */
 	}
 	replace(c, fixed, out, image.len);
 }
@@ -212,20 +217,29 @@ static bool edits_add_up(const struct mos_ctx *c, const struct mos_work *w)
 
 	for (uint32_t i = 0; i < c->remap.count; i++)
 		len += c->remap.edit[i].inserted - c->remap.edit[i].removed;
-	return len == w->meta->payload_len || (w->seg.flags & MOS_TCP_RST);
+	return len == w->meta->payload_len || (w->canonical.flags & MOS_TCP_RST);
 }
 
-/* Would its receiver take bytes that have not gone before? Else they are not decided. */
+/*
+ * Would its receiver take bytes that have not gone before? Else they are not decided. What it is
+ * sent before it was heard again cannot be more than the window of its SYN.
+ */
 static bool is_taken(const struct mos_work *w, const struct mos_flow *f)
 {
 	const struct mos_half *to = &f->half[!w->from];
 	uint8_t state = f->state[!w->from];
+	uint32_t wnd = f->wnd_max[!w->from];
 
-	if (w->track & MOS_TRACK_BOGUS)
+	if ((w->track & MOS_TRACK_BOGUS) || state > MOS_TCPS_FIN_WAIT_2) /* it has the FIN */
 		return false;
-	return !(to->flags & MOS_HALF_WND) || state < MOS_TCPS_ESTABLISHED ||
-	       state > MOS_TCPS_FIN_WAIT_2 ||
-	       mos_seq_leq(w->canonical.seq, to->rcv_nxt + f->wnd_max[!w->from]);
+	if ((w->canonical.flags & MOS_TCP_SYN) && state >= MOS_TCPS_ESTABLISHED)
+		return false;
+	if (!(to->flags & MOS_HALF_WND)) {
+		if (state != MOS_TCPS_SYN_RCVD || !(to->flags & MOS_HALF_ISS))
+			return true;
+		wnd = UINT16_MAX;
+	}
+	return state < MOS_TCPS_SYN_RCVD || mos_seq_leq(w->canonical.seq, to->rcv_nxt + wnd);
 }
 
 /* The stream goes on behind the edits. */

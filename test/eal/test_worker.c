@@ -41,6 +41,7 @@ int main(void)
 	suite_add_tcase(s, offset_case());
 	suite_add_tcase(s, nat_case());
 	suite_add_tcase(s, remap_case());
+	suite_add_tcase(s, remap_forged_case());
 	suite_add_tcase(s, send_case());
 	suite_add_tcase(s, monkey_case());
 	suite_add_tcase(s, talk_case());

@@ -66,6 +66,7 @@ TCase *gap_case(void);
 TCase *offset_case(void);
 TCase *nat_case(void);
 TCase *remap_case(void);
+TCase *remap_forged_case(void);
 TCase *send_case(void);
 TCase *monkey_case(void);
 TCase *talk_case(void);
