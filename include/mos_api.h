@@ -170,7 +170,9 @@ enum mos_socket_opts {
 	 * EINVAL: side is neither CLI nor SVR, seq_off beyond +-65535, or a passive socket and
 	 * seq_off not 0. EALREADY: bytes at or behind base_seq have gone to the receiver. ENOBUFS:
 	 * no memory to note it (stream_memory); again, later. A flow with this option goes on being
-	 * translated when nobody watches it any more (MOS_STOP_MON).
+	 * translated when nobody watches it any more (MOS_STOP_MON); once a length has changed, for
+	 * 2 h 4 min of silence (RFC 5382), and for a minute behind its end, at least, whatever the
+	 * configuration says. Not translated: urgent pointers, and what ICMP errors quote.
 	 */
 	MOS_SEQ_REMAP = 0x0b,
 

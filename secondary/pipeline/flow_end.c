@@ -3,6 +3,7 @@
 #include "secondary/event/event.h"
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
+#include "secondary/remap/remap.h"
 
 /* How many expired entries one round looks at: keeps rounds short after a long silence. */
 #define EXPIRE_MAX 256
@@ -96,15 +97,40 @@ static bool in_time_wait(const struct mos_flow *f)
 /* The farthest an entry is armed ahead; a longer timeout is looked at several times. */
 #define DEADLINE_MAX_MS (1u << 30)
 
+/*
+ * Whatever the configuration says: the ends of an edited flow lose step for good when it is
+ * forgotten before they have done so. RFC 5382 REQ-5 says how long they may be idle; a last FIN may
+ * be sent again for a minute.
+ */
+#define EDITED_TIMEOUT_MS 7440000
+#define EDITED_TW_MS      60000
+
+uint32_t mos_flow_tw_ms(const struct mos_ctx *c, const struct mos_flow *f)
+{
+	uint32_t tw_ms = c->root->settings.tcp_tw_ms;
+
+	return mos_unlikely(mos_remap_edited(f)) && tw_ms < EDITED_TW_MS ? EDITED_TW_MS : tw_ms;
+}
+
+/* 0: it may be idle for ever. */
+static uint32_t timeout_ms(const struct mos_ctx *c, const struct mos_flow *f)
+{
+	uint32_t ms = c->root->settings.tcp_timeout_ms;
+
+	return mos_unlikely(mos_remap_edited(f)) && ms != 0 && ms < EDITED_TIMEOUT_MS
+	               ? EDITED_TIMEOUT_MS
+	               : ms;
+}
+
 uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f)
 {
-	const struct mos_settings *s = &c->root->settings;
+	uint32_t ms = timeout_ms(c, f);
 
 	if (in_time_wait(f))
-		return f->last_seen_ms + s->tcp_tw_ms;
-	if (s->tcp_timeout_ms == 0 || s->tcp_timeout_ms > DEADLINE_MAX_MS)
+		return f->last_seen_ms + mos_flow_tw_ms(c, f);
+	if (ms == 0 || ms > DEADLINE_MAX_MS)
 		return c->now_ms + DEADLINE_MAX_MS;
-	return f->last_seen_ms + s->tcp_timeout_ms;
+	return f->last_seen_ms + ms;
 }
 
 /* Which half's events come first when the flow ends by the clock. */

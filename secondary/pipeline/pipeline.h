@@ -113,6 +113,9 @@ bool mos_flow_end_if_over(struct mos_ctx *c, uint32_t flow);
 /* Look at flows whose timer entry came due: end them or arm them again. Bounded work per call. */
 void mos_flow_expire(struct mos_ctx *c);
 
+/* How long the flow stays in TIME_WAIT. */
+uint32_t mos_flow_tw_ms(const struct mos_ctx *c, const struct mos_flow *f);
+
 /* When the record should be looked at next, from its state and last packet. */
 uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f);
 

@@ -181,7 +181,7 @@ static void after_segment(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 {
 	if (mos_likely(f->state[0] == state_before[0] && f->state[1] == state_before[1]))
 		return;
-	if (mos_tcp_finished(f, c->root->settings.tcp_tw_ms)) {
+	if (mos_tcp_finished(f, mos_flow_tw_ms(c, f))) {
 		c->cur.mbuf = NULL;
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_END);
 		mos_flow_end(c, w->flow, !w->from);

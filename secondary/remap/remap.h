@@ -74,6 +74,12 @@ static inline bool mos_remap_any(const struct mos_flow *f)
 	return f->flags & (MOS_FLOW_REMAP | MOS_FLOW_REMAP << 1);
 }
 
+/* Numbers of either side differ at the two ends: without translation the flow would be corrupted. */
+static inline bool mos_remap_edited(const struct mos_flow *f)
+{
+	return (f->remap[MOS_CLI] | f->remap[MOS_SVR]) & MOS_REMAP_EDITED;
+}
+
 /* It was edited, but how is not known any more: its packets cannot be translated. */
 static inline bool mos_remap_lost(const struct mos_flow *f, int from)
 {

@@ -206,6 +206,38 @@ START_TEST(fin_of_an_edited_segment_is_where_it_belongs)
 	ck_assert(wire.flags & MOS_TCP_FIN);
 	send_text(MOS_CLI, 0, 1013, 5002, "");
 	ck_assert_uint_eq(wire.ack, 5005);
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_FLOWS_ENDED), 0);
+	send_text(MOS_SVR, MOS_TCP_FIN, 5001, 1013, "cut"); /* the last ACK was lost */
+	expect_wire(4998, "cut"); /* the FIN is what counts: it has the number it had */
+	ck_assert_uint_eq(wire.ack, 1013);
+	hs_advance(60000);
+	hs_round();
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_FLOWS_ENDED), 1);
+}
+END_TEST
+
+START_TEST(edited_flow_may_be_idle_for_two_hours)
+{
+	open_flow();
+	cli(1001, "bad");
+	for (unsigned i = 0; i < 123; i++) {
+		hs_advance(60000);
+		hs_round();
+	}
+	cli(1004, "next");
+	expect_wire(1007, "next");
+	hs_advance(7440000);
+	hs_round();
+	ck_assert_uint_eq(hs_count(MOS_CTR_W_FLOWS_ENDED), 1);
+}
+END_TEST
+
+START_TEST(flow_without_edits_times_out_as_configured)
+{
+	open_flow();
+	cli(1001, "good");
+	hs_advance(30000);
+	hs_round();
 	ck_assert_uint_eq(hs_count(MOS_CTR_W_FLOWS_ENDED), 1);
 }
 END_TEST
@@ -525,6 +557,8 @@ TCase *remap_case(void)
 	tcase_add_test(tc, packet_without_a_byte_left_asks_its_receiver);
 	tcase_add_test(tc, what_has_no_room_is_cut_and_sent_again);
 	tcase_add_test(tc, fin_of_an_edited_segment_is_where_it_belongs);
+	tcase_add_test(tc, edited_flow_may_be_idle_for_two_hours);
+	tcase_add_test(tc, flow_without_edits_times_out_as_configured);
 	tcase_add_test(tc, bytes_before_a_fin_come_again_with_it);
 	tcase_add_test(tc, rst_has_the_number_its_receiver_expects);
 	tcase_add_test(tc, sack_blocks_are_translated);
