@@ -230,8 +230,12 @@ static bool is_taken(const struct mos_work *w, const struct mos_flow *f)
 	uint8_t state = f->state[!w->from];
 	uint32_t wnd = f->wnd_max[!w->from];
 
-	if ((w->track & MOS_TRACK_BOGUS) || state > MOS_TCPS_FIN_WAIT_2) /* it has the FIN */
+	if (w->track & MOS_TRACK_BOGUS)
 		return false;
+	if (state > MOS_TCPS_FIN_WAIT_2) /* it has the FIN, so nothing is new behind it */
+		return mos_seq_leq(w->canonical.seq + w->canonical.payload_len +
+		                           !!(w->canonical.flags & MOS_TCP_FIN),
+		                   to->rcv_nxt);
 	if ((w->canonical.flags & MOS_TCP_SYN) && state >= MOS_TCPS_ESTABLISHED)
 		return false;
 	if (!(to->flags & MOS_HALF_WND)) {
@@ -386,6 +390,19 @@ static void translate_ack(struct mos_ctx *c, struct mos_work *w)
 		mos_remap_acked(&c->remap, w->flow, !w->from, ack);
 }
 
+/* The packet does not go out: if its FIN has never done so, nobody has it. */
+static void withhold_fin(struct mos_ctx *c, const struct mos_work *w, struct mos_flow *f)
+{
+	const struct mos_remap *r = &c->remap;
+
+	if (!r->fin ||
+	    !mos_seq_gt(r->seq + r->len + 1, mos_remap_decided(&c->remap, w->flow, w->from)))
+		return;
+	mos_flow_write_begin(f);
+	mos_tcp_fin_withheld(f, w->from);
+	mos_flow_write_end(f);
+}
+
 bool mos_segment_remap(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f)
 {
 	bool of_sender = mos_remap_on(f, w->from);
@@ -393,6 +410,7 @@ bool mos_segment_remap(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f
 	c->cur.edited = false; /* by us */
 	if (of_sender && (w->meta->verdict == MOS_VERDICT_DROP || !settle_payload(c, w, f))) {
 		mos_remap_discard(&c->remap);
+		withhold_fin(c, w, f);
 		return false;
 	}
 	if (w->meta->verdict == MOS_VERDICT_DROP) /* not sent on: its numbers are canonical */

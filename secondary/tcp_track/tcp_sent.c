@@ -292,3 +292,9 @@ void mos_tcp_resized(struct mos_flow *f, int side, uint32_t old_end, uint32_t en
 	if (fin && (h->flags & MOS_HALF_FIN) && h->fin_seq == old_end)
 		h->fin_seq = end;
 }
+
+void mos_tcp_fin_withheld(struct mos_flow *f, int side)
+{
+	if (!fin_taken(&f->half[side], &f->half[!side]))
+		f->half[side].flags &= (uint8_t)~MOS_HALF_FIN;
+}

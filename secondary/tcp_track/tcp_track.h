@@ -228,6 +228,12 @@ bool mos_tcp_in_order(const struct mos_flow *f, int side, const struct mos_tcp_s
  */
 void mos_tcp_resized(struct mos_flow *f, int side, uint32_t old_end, uint32_t end, bool fin);
 
+/*
+ * Behind mos_tcp_sent: the segment does not go on to its receiver. A FIN that it carried does not
+ * stand: else the receiver would pass one that it never got.
+ */
+void mos_tcp_fin_withheld(struct mos_flow *f, int side);
+
 /* Packets of the flow may have passed unseen, since nobody held the shard. */
 void mos_tcp_missed(struct mos_flow *f);
 

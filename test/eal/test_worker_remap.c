@@ -242,6 +242,25 @@ START_TEST(flow_without_edits_times_out_as_configured)
 }
 END_TEST
 
+/* A FIN that overtakes the bytes before it is dropped until it comes again, as setlastpkt says. */
+START_TEST(fin_that_was_dropped_is_still_to_come)
+{
+	open_flow();
+	hs_act_on(MOS_ON_PKT_IN, MOS_HK_SND, rewrite_and_drop);
+	send_text(MOS_CLI, MOS_TCP_FIN, 1004, 5001, "");
+	ck_assert_uint_eq(hs.dropped, 1);
+	hs_act_on(MOS_ON_PKT_IN, MOS_HK_SND, rewrite);
+	cli(1001, "bye");
+	expect_wire(1001, "bye");
+	ck_assert_int_eq(flow()->state[MOS_SVR], TCP_ESTABLISHED);
+	send_text(MOS_CLI, MOS_TCP_FIN, 1004, 5001, "");
+	ck_assert_uint_eq(hs.dropped, 1);
+	ck_assert_uint_eq(wire.seq, 1004);
+	ck_assert(wire.flags & MOS_TCP_FIN);
+	ck_assert_int_eq(flow()->state[MOS_SVR], TCP_CLOSE_WAIT);
+}
+END_TEST
+
 static void put_in_front(int sock, int side)
 {
 	edit_errno = edit(sock, side, 0, "bye", 3, MOS_INSERT | SUMS) == 0 ? 0 : errno;
@@ -557,6 +576,7 @@ TCase *remap_case(void)
 	tcase_add_test(tc, packet_without_a_byte_left_asks_its_receiver);
 	tcase_add_test(tc, what_has_no_room_is_cut_and_sent_again);
 	tcase_add_test(tc, fin_of_an_edited_segment_is_where_it_belongs);
+	tcase_add_test(tc, fin_that_was_dropped_is_still_to_come);
 	tcase_add_test(tc, edited_flow_may_be_idle_for_two_hours);
 	tcase_add_test(tc, flow_without_edits_times_out_as_configured);
 	tcase_add_test(tc, bytes_before_a_fin_come_again_with_it);
