@@ -61,7 +61,7 @@ static void set_settings(struct mos_settings *s, const struct mos_config *cfg,
                          const struct mos_memory_plan *plan)
 {
 	s->max_flows = plan->max_flows;
-	s->flow_area = (uint32_t)plan->shard.user_area_bytes;
+	s->flow_area = (uint32_t)mos_align((size_t)cfg->flow_area, 8);
 	s->tcp_timeout_ms = cfg->tcp_timeout < 0 ? 0 : flow_ms(cfg->tcp_timeout);
 	s->tcp_tw_ms = flow_ms(cfg->tcp_tw_interval);
 	s->rmem_size = cfg->no_ring_buffers ? 0 : (uint32_t)cfg->rmem_size;

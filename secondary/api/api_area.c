@@ -3,12 +3,13 @@
 
 #include "mos_ext.h"
 #include "secondary/worker.h"
+#include "shared/root/user_area.h"
 
 void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len)
 {
 	struct mos_ctx *c = mos_ctx_live(mctx, true);
 	uint32_t flow;
-	void *area;
+	struct mos_area *area;
 
 	if (c == NULL)
 		return NULL;
@@ -17,11 +18,13 @@ void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len)
 		return NULL;
 	}
 	area = mos_shard_user_area(c->shard, flow);
-	if (area == NULL)
+	if (area == NULL) {
 		errno = ENOSYS;
-	else if (len != NULL)
-		*len = c->shard->user_area_bytes;
-	return area;
+		return NULL;
+	}
+	if (len != NULL)
+		*len = c->shard->user_area_bytes - sizeof(*area);
+	return area->bytes;
 }
 
 ssize_t mtcp_flow_area_len(mctx_t mctx)

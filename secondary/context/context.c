@@ -142,22 +142,11 @@ static void socket_closed(void *c, uint32_t flow, unsigned k)
 int mos_context_prepare(struct mos_ctx *c)
 {
 	const struct mos_settings *s = &c->root->settings;
-	uint32_t mended = 0;
 	int err;
 
-	err = mos_flow_table_join(&c->flows, c->shard->flow_table, c->shard->flow_table_bytes,
-	                          &mended);
-	if (err != 0)
-		return err;
-	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_MENDED, mended);
 	c->told.flow = MOS_FLOW_NONE;
+	c->stopped_flow = MOS_FLOW_NONE;
 	c->streams_read = false;
-	err = mos_streams_join(&c->streams, c->shard->chunk_pool, c->shard->chunk_pool_bytes,
-	                       &c->flows, &c->shard->counters);
-	if (err != 0)
-		goto no_streams;
-	mos_remap_init(&c->remap, &c->streams.pool, &c->flows);
-	mos_loop_clock(c);
 	mos_app_timers_init(&c->timers);
 	err = mos_flow_timer_create(&c->flow_timer, s->max_flows, FLOW_TIMER_MS, c->now_ms);
 	if (err != 0)
@@ -168,13 +157,12 @@ int mos_context_prepare(struct mos_ctx *c)
 	c->sockets.left = socket_closed;
 	c->sockets.left_arg = c;
 	c->scratch = malloc(MOS_SCRATCH_ALL);
-	c->flow_flags = calloc(c->flows.capacity, 1);
-	c->stopped_flow = MOS_FLOW_NONE;
+	c->flow_flags = calloc(s->max_flows, 1);
 	mos_last_init(&c->last, s->max_flows);
-	err = c->scratch != NULL && c->flow_flags != NULL ? mos_restore_begin(c) : -ENOMEM;
-	if (err == 0)
+	if (c->scratch != NULL && c->flow_flags != NULL)
 		return 0;
 
+	err = -ENOMEM;
 	free(c->flow_flags);
 	free(c->scratch);
 	mos_sockets_fini(&c->sockets);
@@ -182,6 +170,29 @@ no_sockets:
 	mos_flow_timer_destroy(&c->flow_timer);
 no_flow_timer:
 	mos_app_timers_fini(&c->timers);
+	return err;
+}
+
+int mos_context_adopt(struct mos_ctx *c)
+{
+	struct mos_shard *shard = c->shard;
+	uint32_t mended = 0;
+	int err;
+
+	mos_loop_clock(c);
+	err = mos_flow_table_join(&c->flows, shard->flow_table, shard->flow_table_bytes, &mended);
+	if (err != 0)
+		return err;
+	mos_counter_add(&shard->counters, MOS_CTR_W_FLOWS_MENDED, mended);
+	err = mos_streams_join(&c->streams, shard->chunk_pool, shard->chunk_pool_bytes, &c->flows,
+	                       &shard->counters);
+	if (err != 0)
+		goto no_streams;
+	mos_remap_init(&c->remap, &c->streams.pool, &c->flows);
+	err = mos_restore_begin(c);
+	if (err == 0)
+		return 0;
+
 	mos_streams_leave(&c->streams);
 no_streams:
 	mos_flow_table_leave(&c->flows);
@@ -359,7 +370,13 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	err = lease_shard(w, c, cpu);
 	if (err != 0)
 		goto fail;
+	mos_loop_clock(c);
 	err = mos_context_prepare(c);
+	if (err == 0) {
+		err = mos_context_adopt(c);
+		if (err != 0)
+			mos_context_clear(c);
+	}
 	if (err != 0) {
 		mos_fail(-err, "shard %u cannot be taken over: %s", c->shard->index,
 		         strerror(-err));

@@ -42,8 +42,13 @@ bool mos_context_in_callback(const struct mos_worker *w);
 /* In a forked child: the contexts belong to the parent, whose threads did not come along. */
 void mos_context_disown(struct mos_worker *w);
 
-/* Set up what a context needs beside the lease: shard already in c. 0 or -errno. For tests too. */
+/*
+ * Set up what a context needs: first what is of this process alone (root and clock in c), so that a
+ * standby has it ready; then, with the lease, what the shard holds. clear undoes one or both. 0 or
+ * -errno, with nothing to be cleared of that step. For tests too.
+ */
 int mos_context_prepare(struct mos_ctx *c);
+int mos_context_adopt(struct mos_ctx *c);
 void mos_context_clear(struct mos_ctx *c);
 
 #endif

@@ -5,15 +5,23 @@
  *
  *   worker                          primary (supervisor)
  *     connect
- *     HELLO{layout hash}      ->      checks hash; waits until no one else attaches
+ *     HELLO{layout hash, role} ->     checks hash; waits until no one else attaches
  *                             <-      WELCOME{attach slot, prefix} | REFUSED
  *     (EAL init, join root)
  *     ATTACHED                ->      the attach window is over
- *     LEASE{shard or ANY}     ->
- *                             <-      LEASED{shard, epoch} | REFUSED
+ *     LEASE{shard, from, ctx} ->
+ *                             <-      LEASED{shard, epoch, ctx} | REFUSED{ctx}
  *     RELEASE{shard, epoch}   ->      after mos_lease_yield()
  *                             <-      RELEASED{shard}
  *     close = the process is leaving
+ *
+ * LEASE asks, by `from`, for a shard that
+ *   MOS_CTL_FROM_FREE   is free now, `shard` first if that is one; else REFUSED at once
+ *   a process id        that process holds: the primary asks it to yield, and answers when it has,
+ *                       or has died. Whichever of its shards; `shard` if it is one of them
+ *   MOS_CTL_FROM_DEAD   loses its worker from now on (a standby), or has none already
+ * The last two may be answered late; so each context of a process may ask, and finds its answer by
+ * `ctx`. A reader (mosctl) looks at shared memory and is refused a lease.
  *
  * Nothing of the shared memory is touched before WELCOME, so a worker built against another layout,
  * or one that meets no primary, learns it from one clear line (`text`).
@@ -30,9 +38,16 @@
 #include <stdint.h>
 
 #define MOS_CTL_MAGIC   UINT32_C(0x6d6f7363) /* "mosc" */
-#define MOS_CTL_VERSION 1
-#define MOS_CTL_ANY     UINT32_MAX /* LEASE: whichever shard is free */
+#define MOS_CTL_VERSION 2
+#define MOS_CTL_ANY     UINT32_MAX /* LEASE: whichever shard */
 #define MOS_CTL_TEXT    256
+
+/* mos_ctl_msg.from, beside process ids */
+#define MOS_CTL_FROM_FREE 0
+#define MOS_CTL_FROM_DEAD (-1)
+
+/* mos_ctl_msg.role */
+enum { MOS_CTL_WORKER, MOS_CTL_READER };
 
 enum mos_ctl_type {
 	MOS_CTL_HELLO = 1,
@@ -56,6 +71,10 @@ struct mos_ctl_msg {
 	uint32_t epoch;          /* LEASED, RELEASE */
 	uint32_t attach_slot;    /* WELCOME: EAL lcore id, >= 1 */
 	int32_t error;           /* REFUSED: positive errno */
+	int32_t from;            /* LEASE: MOS_CTL_FROM_* or a process id */
+	uint32_t ctx;            /* LEASE, LEASED, REFUSED: context that asks */
+	uint32_t role;           /* HELLO: MOS_CTL_WORKER, MOS_CTL_READER */
+	uint32_t reserved;       /* 0 */
 	char text[MOS_CTL_TEXT]; /* REFUSED: one line, NUL-terminated; WELCOME: prefix */
 };
 

@@ -24,6 +24,16 @@ uint32_t mos_lease_grant(struct mos_lease *l, int32_t pid, uint64_t start_time,
 	return epoch;
 }
 
+void mos_lease_ask(struct mos_lease *l)
+{
+	__atomic_store_n(&l->asked, l->epoch, __ATOMIC_RELAXED);
+}
+
+void mos_lease_ask_no_more(struct mos_lease *l)
+{
+	__atomic_store_n(&l->asked, 0, __ATOMIC_RELAXED);
+}
+
 bool mos_lease_yield(struct mos_lease *l, uint32_t epoch)
 {
 	if (__atomic_load_n(&l->epoch, __ATOMIC_RELAXED) != epoch)

@@ -13,7 +13,8 @@
  * from a living process: the primary declares it dead only when the process is gone. Between
  * DEAD or YIELDING and FREE the primary repairs and audits what the holder left.
  *
- * epoch counts the grants: a holder that finds another epoch is no longer the holder.
+ * epoch counts the grants: a holder that finds another epoch is no longer the holder. asked is the
+ * epoch whose holder is to yield, for a successor is ready; 0: nobody is asked.
  * heartbeat is the worker's round counter; without progress while packets wait it is a stall.
  *
  * Memory: part of struct mos_shard. Not its job: who gets a shard (primary/supervisor).
@@ -41,6 +42,7 @@ struct mos_lease {
 	int32_t pid;          /* P holder, 0 when free */
 	uint32_t attach_slot; /* P holder's attachment */
 	uint64_t start_time;  /* P holder's, field 22 of /proc/PID/stat: pids are reused */
+	uint32_t asked;       /* P epoch of the holder that is asked to yield */
 
 	uint64_t heartbeat MOS_CACHE_ALIGNED; /* S rounds of the poll loop, monotone over holders */
 } MOS_CACHE_ALIGNED;
@@ -58,7 +60,17 @@ bool mos_lease_declare_dead(struct mos_lease *l);
 /* YIELDING or DEAD -> FREE, once the shard is in order again. False in other states. */
 bool mos_lease_release(struct mos_lease *l);
 
+/* Ask the present holder to yield, or take that back. A holder that has gone notices neither. */
+void mos_lease_ask(struct mos_lease *l);
+void mos_lease_ask_no_more(struct mos_lease *l);
+
 /* ---- worker ---- */
+
+/* A successor is ready: the holder of this epoch is to yield between two rounds. */
+static inline bool mos_lease_is_asked(const struct mos_lease *l, uint32_t epoch)
+{
+	return mos_unlikely(__atomic_load_n(&l->asked, __ATOMIC_RELAXED) == epoch);
+}
 
 /*
  * HELD -> YIELDING: the holder has put everything down and will not touch the shard again. False

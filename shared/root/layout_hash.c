@@ -7,6 +7,7 @@
 #include "shared/flow_table/flow.h"
 #include "shared/packet/packet.h"
 #include "shared/root/shard.h"
+#include "shared/root/user_area.h"
 
 /* FNV-1a over 64-bit words: tells layouts apart, is no defence against anyone. */
 static uint64_t mix(uint64_t h, uint64_t word)
@@ -30,6 +31,7 @@ uint64_t mos_layout_hash(void)
 		sizeof(struct mos_root),
 		offsetof(struct mos_root, settings),
 		offsetof(struct mos_root, shard),
+		offsetof(struct mos_root, readers),
 		offsetof(struct mos_root, port),
 		offsetof(struct mos_root, bucket),
 		offsetof(struct mos_root, run),
@@ -49,6 +51,7 @@ uint64_t mos_layout_hash(void)
 		offsetof(struct mos_shard, ledger),
 		offsetof(struct mos_shard, counters),
 		sizeof(struct mos_lease),
+		offsetof(struct mos_lease, asked),
 		offsetof(struct mos_lease, heartbeat),
 		sizeof(struct mos_ledger),
 		offsetof(struct mos_ledger, outbox),
@@ -79,6 +82,7 @@ uint64_t mos_layout_hash(void)
 		sizeof(struct mos_half),
 		offsetof(struct mos_half, flags),
 		sizeof(struct mos_ctl_msg),
+		sizeof(struct mos_area),
 	};
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 

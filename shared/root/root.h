@@ -20,7 +20,7 @@
 #include "shared/platform.h"
 
 #define MOS_ROOT_MAGIC     UINT64_C(0x6d6f732d726f6f74) /* "mos-root" */
-#define MOS_LAYOUT_VERSION 5
+#define MOS_LAYOUT_VERSION 6
 
 #define MOS_SHARD_MAX 32
 #define MOS_PORT_MAX  16
@@ -80,6 +80,7 @@ struct mos_root {
 	char prefix[32];        /* I */
 	struct mos_settings settings;           /* I */
 	struct mos_shard *shard[MOS_SHARD_MAX]; /* I hugepage VA */
+	void *readers;                          /* I hugepage VA: struct rte_rcu_qsbr */
 	struct mos_port_row port[MOS_PORT_MAX];
 	/* I shard of each bucket; for workers: the primary goes by its own copy (shard_map) */
 	uint8_t bucket[MOS_BUCKET_MAX];

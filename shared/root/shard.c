@@ -4,6 +4,7 @@
 
 #include "shared/chunk_pool/chunk_pool.h"
 #include "shared/flow_table/flow_table.h"
+#include "shared/root/user_area.h"
 
 #define USER_AREA_MAX 4096
 
@@ -30,7 +31,7 @@ int mos_shard_plan(struct mos_shard_plan *plan, size_t ring_bytes, size_t blank_
 	plan->blank = place(&at, blank_bytes);
 	plan->flow_table_bytes = mos_flow_table_footprint(max_flows);
 	plan->flow_table = place(&at, plan->flow_table_bytes);
-	plan->user_area_bytes = mos_align(user_area, 8);
+	plan->user_area_bytes = user_area ? sizeof(struct mos_area) + mos_align(user_area, 8) : 0;
 	plan->user_areas = place(&at, plan->user_area_bytes * max_flows);
 	plan->chunk_count = chunk_count;
 	plan->chunk_pool_bytes = mos_chunk_pool_footprint(chunk_count);
@@ -75,9 +76,9 @@ int mos_shard_join(const struct mos_shard *shard, uint32_t index)
 	return shard->index == index ? 0 : -EPROTO;
 }
 
-void *mos_shard_user_area(const struct mos_shard *shard, uint32_t flow)
+struct mos_area *mos_shard_user_area(const struct mos_shard *shard, uint32_t flow)
 {
 	if (shard->user_areas == NULL || flow >= shard->max_flows)
 		return NULL;
-	return (char *)shard->user_areas + (size_t)flow * shard->user_area_bytes;
+	return (void *)((char *)shard->user_areas + (size_t)flow * shard->user_area_bytes);
 }

@@ -22,6 +22,7 @@
 #include "shared/ledger/outbox.h"
 #include "shared/lease/lease.h"
 
+struct mos_area;
 struct rte_ring;
 
 #define MOS_SHARD_MAGIC UINT64_C(0x6d6f732d73687264) /* "mos-shrd" */
@@ -36,8 +37,8 @@ struct mos_shard {
 	struct rte_ring *blank;    /* I hugepage VA */
 	void *flow_table;          /* I hugepage VA; shared/flow_table */
 	uint64_t flow_table_bytes; /* I */
-	void *user_areas;          /* I hugepage VA, NULL without flow_area */
-	uint64_t user_area_bytes;  /* I of one flow */
+	void *user_areas;          /* I hugepage VA, NULL without flow_area; user_area.h */
+	uint64_t user_area_bytes;  /* I of one flow, struct mos_area included */
 	void *chunk_pool;          /* I hugepage VA; shared/chunk_pool */
 	uint64_t chunk_pool_bytes; /* I */
 
@@ -51,7 +52,7 @@ struct mos_shard {
 struct mos_shard_plan {
 	size_t rx, tx, blank; /* each ring_bytes long */
 	size_t flow_table, flow_table_bytes;
-	size_t user_areas, user_area_bytes; /* bytes of one flow's area */
+	size_t user_areas, user_area_bytes; /* of one flow, struct mos_area included */
 	size_t chunk_pool, chunk_pool_bytes;
 	uint32_t chunk_count;
 	size_t total;
@@ -78,6 +79,6 @@ void mos_shard_publish(struct mos_shard *shard);
 int mos_shard_join(const struct mos_shard *shard, uint32_t index);
 
 /* The user area of a flow record; NULL without flow_area or for a record out of range. */
-void *mos_shard_user_area(const struct mos_shard *shard, uint32_t flow);
+struct mos_area *mos_shard_user_area(const struct mos_shard *shard, uint32_t flow);
 
 #endif

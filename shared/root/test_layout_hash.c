@@ -58,6 +58,7 @@ uint64_t hash_shards(void);
 /* A lease that grew behind its last member. */
 struct lease_with_more {
 	struct mos_lease known;
+	uint32_t asked;
 	uint64_t heartbeat;
 };
 #define mos_layout_hash hash_lease

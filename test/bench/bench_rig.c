@@ -194,7 +194,7 @@ static void make_context(bool verify)
 	ctx->shard = rig.shard;
 	ctx->ctl_fd = -1;
 	ctx->thread = pthread_self();
-	if (mos_context_prepare(ctx) != 0)
+	if (mos_context_prepare(ctx) != 0 || mos_context_adopt(ctx) != 0)
 		rig_die("no context");
 	atomic_store(&ctx->state, MOS_CTX_RUNNING);
 	rig.ctx = ctx;

@@ -149,6 +149,7 @@ void hs_attach(unsigned i)
 	c->epoch = mos_lease_grant(&hs.shard->lease, (int32_t)(100 + i), 1, i + 1);
 	ck_assert_uint_ne(c->epoch, 0);
 	ck_assert_int_eq(mos_context_prepare(c), 0);
+	ck_assert_int_eq(mos_context_adopt(c), 0);
 	atomic_store(&c->state, MOS_CTX_RUNNING);
 	hs.c = c;
 	attached = i + 1;
