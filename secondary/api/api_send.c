@@ -10,6 +10,7 @@
 #include "secondary/api/api_priv.h"
 #include "secondary/make_packet/make_packet.h"
 #include "secondary/worker.h"
+#include "shared/kill_point/kill_point.h"
 
 /* A packet under way from the caller's structures to a ring. */
 struct sending {
@@ -193,9 +194,11 @@ static struct rte_mbuf *take_blank(struct rte_ring *blank, uint32_t frame_len, i
 	if (rte_ring_dequeue_zc_bulk_start(blank, 1, &zcd, NULL) != 1)
 		return NULL;
 	m = *(struct rte_mbuf **)zcd.ptr1;
+	mos_kill_point("blank.taken");
 	fits = rte_pktmbuf_tailroom(m) >= frame_len;
 	*err = fits ? 0 : -EMSGSIZE;
 	rte_ring_dequeue_zc_finish(blank, fits ? 1 : 0);
+	mos_kill_point("blank.given");
 	return fits ? m : NULL;
 }
 
@@ -244,11 +247,15 @@ static void queue(struct mos_shard *shard, struct rte_mbuf *m)
 	uint32_t n = l->outbox;
 
 	if (!mos_ledger_in_hand(l)) {
+		mos_kill_point("outbox.straight");
 		rte_ring_sp_enqueue(shard->tx, m);
+		mos_kill_point("outbox.sent");
 		return;
 	}
 	shard->outbox.entry[n] = (struct mos_outbox_entry){.mbuf = m, .before = l->cur};
+	mos_kill_point("outbox.entered");
 	mos_ledger_outbox(l, n + 1);
+	mos_kill_point("outbox.counted");
 }
 
 static int send_out(struct mos_ctx *c, const struct sending *s)
@@ -265,6 +272,7 @@ static int send_out(struct mos_ctx *c, const struct sending *s)
 	}
 	write_packet(c, s, m);
 	write_meta(c, s, m);
+	mos_kill_point("outbox.written");
 	queue(c->shard, m);
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_SENT, 1);
 	return 0;

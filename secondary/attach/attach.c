@@ -13,6 +13,7 @@
 #include "mos_ext.h"
 #include "secondary/eal/eal_worker.h"
 #include "shared/control/control_msg.h"
+#include "shared/kill_point/kill_point.h"
 #include "shared/names.h"
 
 /* The primary lets one worker attach at a time: each of those before us may need its deadline. */
@@ -120,14 +121,18 @@ static int attach_over(struct mos_worker *w, int fd)
 	err = ask(fd, &m, MOS_CTL_WELCOME, WELCOME_TIMEOUT_MS);
 	if (err != 0)
 		return err;
+	mos_kill_point("attach.welcome");
 	err = mos_eal_worker_init(m.text, m.attach_slot, text, sizeof(text));
 	if (err != 0)
 		return mos_fail(-err, "%s", text);
+	mos_kill_point("attach.eal");
 	err = join_root(w);
 	if (err != 0)
 		return err;
+	mos_kill_point("attach.root");
 	mos_ctl_init(&m, MOS_CTL_ATTACHED);
 	mos_ctl_send(fd, &m); /* to a primary that is gone: the first lease will tell */
+	mos_kill_point("attach.attached");
 	return 0;
 }
 
@@ -171,6 +176,7 @@ void mos_attach_release(struct mos_worker *w, uint32_t shard, uint32_t epoch)
 {
 	struct mos_ctl_msg m;
 
+	mos_kill_point("lease.yielded");
 	mos_ctl_init(&m, MOS_CTL_RELEASE);
 	m.shard = shard;
 	m.epoch = epoch;

@@ -14,6 +14,7 @@
 #include "secondary/attach/attach.h"
 #include "secondary/loop/loop.h"
 #include "secondary/pipeline/pipeline.h"
+#include "shared/kill_point/kill_point.h"
 
 /* Granularity of flow expiry: a flow ends at most this much after its timeout. */
 #define FLOW_TIMER_MS 20
@@ -180,6 +181,7 @@ int mos_context_adopt(struct mos_ctx *c)
 	int err;
 
 	mos_loop_clock(c);
+	mos_kill_point("adopt.begin");
 	err = mos_flow_table_join(&c->flows, shard->flow_table, shard->flow_table_bytes, &mended);
 	if (err != 0)
 		return err;
@@ -188,6 +190,7 @@ int mos_context_adopt(struct mos_ctx *c)
 	                       &shard->counters);
 	if (err != 0)
 		goto no_streams;
+	mos_kill_point("adopt.joined");
 	mos_remap_init(&c->remap, &c->streams.pool, &c->flows);
 	err = mos_restore_begin(c);
 	if (err == 0)
@@ -246,6 +249,7 @@ static void give_back(struct mos_ctx *c, enum mos_loop_end why)
 	if (why == MOS_LOOP_PRIMARY_STOPS)
 		mos_fail(ESHUTDOWN, "the primary (pid %d) stops; this worker ends",
 		         c->root->primary_pid);
+	mos_kill_point("lease.put_down");
 	if (mos_lease_yield(&c->shard->lease, c->epoch))
 		mos_attach_release(&mos_worker, c->shard->index, c->epoch);
 }
@@ -279,6 +283,7 @@ static void *stack_thread(void *arg)
 	pin(&mos_worker.cfg, c->shard->index);
 	why = mos_loop_run(c);
 	give_back(c, why);
+	mos_kill_point("lease.ended");
 	enter(c, MOS_CTX_ENDED);
 	wait_until_destroyed(c);
 	enter(c, MOS_CTX_BUSY);
@@ -332,6 +337,7 @@ static int lease_shard(struct mos_worker *w, struct mos_ctx *c, int cpu)
 		return err;
 	c->root = w->root;
 	c->ctl_fd = w->ctl_fd;
+	mos_kill_point("lease.leased");
 	c->shard = w->root->shard[shard];
 	err = mos_shard_join(c->shard, shard);
 	return err == 0 ? 0 : mos_fail(-err, "shard %u is not sound", shard);

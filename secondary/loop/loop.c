@@ -8,6 +8,7 @@
 #include "secondary/attach/attach.h"
 #include "secondary/event/event.h"
 #include "secondary/pipeline/pipeline.h"
+#include "shared/kill_point/kill_point.h"
 
 /* Back-off: spin this many empty rounds, then sleep; each sleep twice the last, up to the cap. */
 #define SPIN_ROUNDS   256
@@ -61,6 +62,7 @@ static bool put_out(struct mos_ctx *c, struct rte_mbuf **pkts, uint32_t n)
 	if (mos_likely(rte_ring_sp_enqueue_bulk(c->shard->tx, (void **)pkts, n, NULL) == n))
 		return true;
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_TX_WAITS, 1);
+	mos_kill_point("ring.no_room");
 	while (rte_ring_sp_enqueue_bulk(c->shard->tx, (void **)pkts, n, NULL) != n) {
 		struct timespec nap = {.tv_nsec = SLEEP_MIN_NS};
 
@@ -117,12 +119,18 @@ static uint32_t work_burst(struct mos_ctx *c)
 
 	if (n == 0)
 		return 0;
+	mos_kill_point("ring.taken");
 	mos_ledger_begin(&s->ledger, n, s->rx->cons.tail, s->tx->prod.tail);
+	mos_kill_point("ring.begun");
 	mos_pipeline_burst(c, pkts, n);
+	mos_kill_point("ring.worked");
 	if (!hand_over(c, pkts, n))
 		return 0; /* the burst stays in hand; the primary that could take it is gone */
+	mos_kill_point("ring.out");
 	rte_ring_dequeue_zc_finish(s->rx, n);
+	mos_kill_point("ring.given_back");
 	mos_ledger_end(&s->ledger);
+	mos_kill_point("ring.ended");
 	return n;
 }
 
@@ -144,6 +152,7 @@ uint32_t mos_loop_round(struct mos_ctx *c)
 	if (mos_unlikely(c->streams.read_count != 0))
 		mos_streams_settle_read(&c->streams);
 	mos_sockets_sweep(&c->sockets);
+	mos_kill_point("loop.round");
 	mos_lease_beat(&c->shard->lease);
 	return n;
 }

@@ -4,6 +4,7 @@
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
 #include "secondary/remap/remap.h"
+#include "shared/kill_point/kill_point.h"
 
 /* How many expired entries one round looks at: keeps rounds short after a long silence. */
 #define EXPIRE_MAX 256
@@ -16,6 +17,7 @@ static void end_half(struct mos_ctx *c, uint32_t flow, int side)
 
 	mos_flow_write_begin(f);
 	f->state[side] = MOS_TCPS_CLOSED;
+	mos_kill_point("record.closed");
 	mos_flow_write_end(f);
 	mos_event_flow(c, flow, side, MOS_CLI, MOS_HOOK_RCV, bits);
 	mos_event_flow(c, flow, side, MOS_CLI, MOS_HOOK_SND, bits);
@@ -25,6 +27,7 @@ static void end_half(struct mos_ctx *c, uint32_t flow, int side)
 static void remove_flow(struct mos_ctx *c, uint32_t flow)
 {
 	mos_sockets_detach_flow(&c->sockets, flow);
+	mos_kill_point("end.detached");
 	if (mos_flow_is_read(c, flow, MOS_CLI) || mos_flow_is_read(c, flow, MOS_SVR))
 		mos_streams_free_flow(&c->streams, flow);
 	mos_flow_end_options(c, flow);
@@ -36,6 +39,7 @@ static void remove_flow(struct mos_ctx *c, uint32_t flow)
 	if (mos_restore_pending(c, flow))
 		c->to_restore[flow] = 0;
 	mos_flow_timer_cancel(&c->flow_timer, flow);
+	mos_kill_point("end.freed");
 	mos_flow_table_remove(&c->flows, flow);
 }
 
@@ -170,6 +174,7 @@ void mos_flow_expire(struct mos_ctx *c)
 		if (flow == MOS_FLOW_NONE)
 			break;
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
+		mos_kill_point("stage.expire");
 		if (!mos_flow_end_if_over(c, flow))
 			mos_flow_timer_arm(&c->flow_timer, flow,
 			                   mos_flow_deadline_ms(c, mos_flow_at(&c->flows, flow)));

@@ -2,6 +2,7 @@
 
 #include "mos_ext.h"
 #include "secondary/event/event.h"
+#include "shared/kill_point/kill_point.h"
 
 /* ---- who reads ---- */
 
@@ -183,6 +184,7 @@ static void tell_evicted(struct mos_ctx *c, const struct mos_stream_evicted *e)
 
 	mos_ledger_flow(&c->shard->ledger, e->flow);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_AFTER);
+	mos_kill_point("stage.evicted");
 	mos_flow_tell_error(c, e->flow, &what, MOS_CLI, UINT8_MAX);
 	mos_flow_settle(c, e->flow);
 	mos_flow_forget_if_stopped(c, e->flow);
@@ -236,6 +238,7 @@ unsigned mos_flow_pass_hole(struct mos_ctx *c, uint32_t flow, int side, int from
 	seq = f->half[side].irs + 1 + (uint32_t)behind_hole(c, flow, side, at_end);
 	mos_flow_write_begin(f);
 	track = mos_tcp_skip(f, side, seq, at_end);
+	mos_kill_point("record.skip");
 	mos_flow_write_end(f);
 	*news |= mos_stream_advance(&c->streams, flow, side, &what.range) > 0;
 	if (what.range.from < what.range.end)

@@ -5,6 +5,7 @@
 #include "secondary/edit/edit.h"
 #include "secondary/event/event.h"
 #include "secondary/pipeline/flow_stream.h"
+#include "shared/kill_point/kill_point.h"
 
 static struct mos_pkt_meta *meta_of(const struct mos_ctx *c, struct rte_mbuf *m)
 {
@@ -67,6 +68,7 @@ static void packet(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *m
 	c->cur = (struct mos_cur_pkt){.mbuf = m, .meta = meta};
 	if (mos_unlikely(c->sockets.raw_path != 0)) {
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RAW);
+		mos_kill_point("stage.raw");
 		mos_event_raw(c);
 		if (mos_unlikely(c->cur.edited)) {
 			c->cur.edited = false;
@@ -75,6 +77,7 @@ static void packet(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *m
 	}
 	if (mos_likely(meta->pkt_class == MOS_PKT_TCP)) {
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_LOOKUP);
+		mos_kill_point("stage.lookup");
 		mos_segment(c, m, meta);
 	} else {
 		mos_counter_add(ctr, MOS_CTR_W_OTHER_IP, 1);
@@ -87,6 +90,7 @@ void mos_pipeline_burst(struct mos_ctx *c, struct rte_mbuf *const *pkts, uint32_
 	prefetch_burst(c, pkts, n);
 	for (uint32_t i = 0; i < n; i++) {
 		packet(c, pkts[i], meta_of(c, pkts[i]));
+		mos_kill_point("stage.finished");
 		mos_ledger_done(&c->shard->ledger, i);
 	}
 	if (mos_unlikely(c->streams.evicted_count != 0))

@@ -7,6 +7,7 @@
 #include "secondary/event/event.h"
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
+#include "shared/kill_point/kill_point.h"
 
 /* Flows restored per round: a round stays short, and a million flows take some thousand rounds. */
 #define RESTORE_PER_ROUND 256
@@ -26,6 +27,7 @@ int mos_restore_begin(struct mos_ctx *c)
 
 		mos_flow_write_begin(f);
 		mos_tcp_missed(f); /* packets may have passed unmonitored */
+		mos_kill_point("restore.missed");
 		mos_flow_write_end(f);
 		c->to_restore[i] = 1;
 		mos_flow_timer_arm(&c->flow_timer, i, mos_flow_deadline_ms(c, f));
@@ -54,11 +56,13 @@ bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 	}
 	mos_flow_adopt_streams(c, flow);
 	mos_flow_begin_options(c, flow);
+	mos_kill_point("restore.attached");
 	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
 	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
 	mos_event_flow(c, flow, MOS_SVR, MOS_CLI, MOS_HOOK_RCV, MOS_ON_CONN_START);
 	if (mos_unlikely(f->flags & MOS_FLOW_TORN))
 		mos_flow_tell_restart(c, flow);
+	mos_kill_point("restore.told");
 	mos_flow_settle(c, flow);
 	c->cur = cur;
 	return !mos_flow_forget_if_stopped(c, flow);
@@ -85,6 +89,7 @@ void mos_restore_step(struct mos_ctx *c)
 		c->restore_next = flow + 1;
 		mos_ledger_flow(ledger, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
+		mos_kill_point("restore.step");
 		mos_restore_flow(c, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
 		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */

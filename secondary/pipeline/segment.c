@@ -7,6 +7,7 @@
 #include "secondary/event/event.h"
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
+#include "shared/kill_point/kill_point.h"
 #include "shared/packet/checksum.h"
 
 static void read_key4(struct mos_work *w, const struct rte_ipv4_hdr *ip)
@@ -98,6 +99,7 @@ static void sender_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow *
 	if (w->seg.has_ts && mos_unlikely(c->now_ms - f->last_seen_ms > MOS_TS_OUTDATED_MS))
 		mos_tcp_ts_outdated(f);
 	track = w->track = mos_tcp_sent(f, w->from, &w->seg);
+	mos_kill_point("record.sender");
 	f->last_seen_ms = c->now_ms;
 	f->packets[w->from]++;
 	f->bytes[w->from] += w->ip_len;
@@ -141,6 +143,7 @@ static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 
 	mos_flow_write_begin(f);
 	track = mos_tcp_received(f, !w->from, &w->seg);
+	mos_kill_point("record.receiver");
 	mos_flow_write_end(f);
 	if (mos_unlikely(track & MOS_TRACK_REXMIT))
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_REXMIT, 1);
@@ -159,6 +162,7 @@ static void receiver_side(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 static void survive(struct mos_flow *f)
 {
 	mos_flow_write_begin(f);
+	mos_kill_point("record.survive");
 	if (++f->survived >= MOS_STRIKES_FORGET) {
 		f->strikes = 0;
 		f->flags &= (uint8_t)~MOS_FLOW_SUSPECT;
@@ -184,6 +188,7 @@ static void after_segment(struct mos_ctx *c, struct mos_work *w, struct mos_flow
 	if (mos_tcp_finished(f, mos_flow_tw_ms(c, f))) {
 		c->cur.mbuf = NULL;
 		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_END);
+		mos_kill_point("stage.end");
 		mos_flow_end(c, w->flow, !w->from);
 		return;
 	}
@@ -240,10 +245,12 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	if (mos_unlikely(mos_flow_keeps_packets(c, w.flow)))
 		mos_flow_keep_packet(c, w.flow, w.from);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_SND);
+	mos_kill_point("stage.snd");
 	if (mos_unlikely(mos_remap_any(f)) && !mos_segment_remap_begin(c, &w, f))
 		return;
 	sender_side(c, &w, f);
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RCV);
+	mos_kill_point("stage.rcv");
 	if (mos_unlikely(c->cur.edited))
 		mos_segment_edited(c, &w, f);
 	if (mos_unlikely(mos_segment_opens(&w, f)))

@@ -7,6 +7,7 @@
 #include "secondary/event/event.h"
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
+#include "shared/kill_point/kill_point.h"
 
 static bool is_first_syn(const struct mos_tcp_seg *seg)
 {
@@ -19,6 +20,7 @@ static void fill_record(const struct mos_ctx *c, const struct mos_work *w, struc
 
 	mos_flow_write_begin(f);
 	mos_tcp_open(f);
+	mos_kill_point("record.open");
 	f->start_ms = c->now_ms;
 	f->last_seen_ms = c->now_ms;
 	f->in_port[MOS_CLI] = w->meta->in_port;
@@ -49,6 +51,7 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 	if (ids == 0)
 		return false;
 	clear_area(c, mos_flow_table_next_free(&c->flows));
+	mos_kill_point("area.zeroed");
 	w->flow = mos_flow_table_insert(&c->flows, &w->key, w->meta->hash);
 	if (w->flow == MOS_FLOW_NONE) {
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOW_TABLE_FULL, 1);
@@ -62,7 +65,9 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 	w->from = MOS_CLI;
 	f = mos_flow_at(&c->flows, w->flow);
 	fill_record(c, w, f);
+	mos_kill_point("record.filled");
 	mos_flow_new_streams(c, w->flow);
+	mos_kill_point("stream.begun");
 	mos_flow_begin_options(c, w->flow);
 	mos_flow_timer_arm(&c->flow_timer, w->flow, mos_flow_deadline_ms(c, f));
 	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_CREATED, 1);

@@ -17,6 +17,7 @@
 #include "secondary/edit/edit.h"
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/segment_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 /* Farther than that from what is decided, no number of a segment is believed. */
 #define FAR (1u << 30)
@@ -208,6 +209,7 @@ static void put_image(struct mos_ctx *c, const struct mos_work *w, uint32_t fixe
 		fixed = w->meta->payload_len; /* at once: mbufs that became empty are no room */
 	}
 	replace(c, fixed, out, image.len);
+	mos_kill_point("remap.image");
 }
 
 /* How the packet's payload differs in length from what was sent: as its edits say? */
@@ -259,6 +261,7 @@ static void resize(struct mos_ctx *c, const struct mos_work *w, struct mos_flow 
 		return;
 	mos_flow_write_begin(f);
 	mos_tcp_resized(f, w->from, old_end, end, r->fin);
+	mos_kill_point("record.resized");
 	mos_flow_write_end(f);
 }
 
@@ -280,10 +283,12 @@ static bool settle_payload(struct mos_ctx *c, struct mos_work *w, struct mos_flo
 	if (mos_seq_gt(decided, r->seq))
 		fixed = RTE_MIN(decided - r->seq, r->len);
 	if (is_new) {
+		mos_kill_point("remap.commit");
 		mos_remap_commit(r,
 		                 r->count > 0 ? payload_bytes(c, w, w->meta->payload_len) : NULL);
 		resize(c, w, f);
 	}
+	mos_kill_point("remap.committed");
 	if ((fixed > 0 || fixed_fin) &&
 	    mos_remap_touches(r, w->flow, w->from, r->seq, fixed, fixed_fin))
 		put_image(c, w, fixed, fixed_fin);
@@ -400,6 +405,7 @@ static void withhold_fin(struct mos_ctx *c, const struct mos_work *w, struct mos
 		return;
 	mos_flow_write_begin(f);
 	mos_tcp_fin_withheld(f, w->from);
+	mos_kill_point("record.withheld");
 	mos_flow_write_end(f);
 }
 
@@ -422,6 +428,7 @@ bool mos_segment_remap(struct mos_ctx *c, struct mos_work *w, struct mos_flow *f
 		translate_seq(c, w);
 	if (mos_remap_on(f, !w->from) && (w->seg.flags & MOS_TCP_ACK))
 		translate_ack(c, w);
+	mos_kill_point("remap.translated");
 	if (c->cur.edited) {
 		mos_edit_update(&c->cur, c->root->hash_seed,
 		                MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM);

@@ -9,6 +9,7 @@
 
 #include "mos_ext.h"
 #include "secondary/event/event.h"
+#include "shared/kill_point/kill_point.h"
 
 /* ---- the payload, mbuf by mbuf ---- */
 
@@ -294,6 +295,7 @@ static void tell_new_data(struct mos_ctx *c, const struct mos_work *w, int side)
 void mos_segment_new_data(struct mos_ctx *c, const struct mos_work *w)
 {
 	mos_ledger_stage(&c->shard->ledger, MOS_STAGE_DATA);
+	mos_kill_point("stage.data");
 	c->cur.mbuf = NULL;
 	tell_new_data(c, w, !w->from);
 	tell_new_data(c, w, w->from);

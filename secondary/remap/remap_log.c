@@ -1,5 +1,6 @@
 /* The log of a side: its records, where they lie, and how one is found. */
 #include "secondary/remap/remap_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 static uint32_t lookup(const struct mos_log *l, uint64_t page)
 {
@@ -173,7 +174,9 @@ static bool make_state(struct mos_log *l)
 		return false;
 	l->state = (struct mos_log_state *)mos_chunk_at(l->pool, c)->bytes;
 	mos_log_set_past(l, 0, 0);
+	mos_kill_point("remap.state_past");
 	mos_log_set_fate(l, l->f->decided[l->from], 0);
+	mos_kill_point("remap.state");
 	/* Last: without it, a successor frees the chunk and goes by the record. */
 	__atomic_store_n(&l->f->remap[l->from], l->f->remap[l->from] | MOS_REMAP_EDITED,
 	                 __ATOMIC_RELEASE);
@@ -196,8 +199,10 @@ bool mos_log_reserve(struct mos_log *l, uint32_t last)
 static void put_state(struct mos_log *l)
 {
 	l->f->decided[l->from] = l->decided;
+	mos_kill_point("remap.put_state");
 	__atomic_store_n(&l->f->remap[l->from], l->f->remap[l->from] & (uint8_t)~MOS_REMAP_EDITED,
 	                 __ATOMIC_RELEASE);
+	mos_kill_point("remap.put_chunks");
 	mos_chunk_put_all(l->pool, &l->f->edits[l->from]);
 	l->state = NULL;
 }
@@ -223,5 +228,6 @@ void mos_log_tidy(struct mos_log *l)
 		if (empty ||
 		    (((uint32_t)page - 1 - mos_log_page(l->begin)) & (MOS_LOG_PAGES - 1)) > span)
 			mos_chunk_put(l->pool, &l->f->edits[l->from], c);
+		mos_kill_point("remap.tidied");
 	}
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "secondary/remap/remap_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 static struct mos_log open_side(const struct mos_remap *r, uint32_t flow, int from)
 {
@@ -79,6 +80,7 @@ static void forget(struct mos_log *l, uint32_t x, bool received)
 	if (pos == begin)
 		return;
 	mos_log_set_past(l, delta, pos);
+	mos_kill_point("remap.past");
 	if (pos == l->end || mos_log_page(pos) != mos_log_page(begin))
 		mos_log_tidy(l);
 }

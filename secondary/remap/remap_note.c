@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "secondary/remap/remap_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 static struct mos_log open_log(const struct mos_remap *r)
 {
@@ -33,6 +34,7 @@ void mos_remap_packet(struct mos_remap *r, uint32_t flow, int from, uint32_t seq
 	r->count = 0;
 	if (mos_unlikely(!(f->remap[from] & MOS_REMAP_KNOWN))) {
 		f->decided[from] = seq;
+		mos_kill_point("remap.known");
 		__atomic_store_n(&f->remap[from], f->remap[from] | MOS_REMAP_KNOWN,
 		                 __ATOMIC_RELEASE); /* decided is written */
 	}
@@ -110,6 +112,7 @@ static int reserve(struct mos_remap *r, uint32_t insert_max)
 	if (mos_log_pages(l.begin, last) >= MOS_REMAP_CHUNKS_MAX)
 		return -ENOBUFS;
 	r->reserved = true;
+	mos_kill_point("remap.reserve");
 	return mos_log_reserve(&l, last) ? 0 : -ENOBUFS;
 }
 
@@ -250,6 +253,7 @@ static void write_rec(const struct mos_log *l, uint32_t pos, const struct mos_lo
 	struct mos_log_rec *to = mos_log_at(l, pos);
 
 	*to = *rec;
+	mos_kill_point("remap.rec");
 	memcpy(mos_log_bytes(to), bytes, rec->inserted);
 }
 
@@ -285,7 +289,9 @@ void mos_remap_commit(struct mos_remap *r, const uint8_t *payload)
 
 	if (r->len + r->fin > 0 && (mos_seq_gt(decided, l.decided) || r->count > 0)) {
 		end = r->count > 0 ? write_recs(r, &l, payload) : l.end;
+		mos_kill_point("remap.recs");
 		mos_log_set_fate(&l, mos_seq_gt(decided, l.decided) ? decided : l.decided, end);
+		mos_kill_point("remap.fate");
 	}
 	r->count = 0;
 	if (r->reserved)

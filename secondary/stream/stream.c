@@ -1,5 +1,6 @@
 /* Positions: what moves next, and what is given back. */
 #include "secondary/stream/stream_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 uint64_t mos_stream_least(const struct mos_stream_ref *r)
 {
@@ -95,6 +96,7 @@ static uint64_t pass(const struct mos_stream_ref *r, uint64_t to)
 {
 	uint64_t held = mos_stream_each(r, r->st->next, to, mos_chunk_op_pass);
 
+	mos_kill_point("stream.pass");
 	r->st->next = to;
 	return held;
 }
@@ -181,6 +183,7 @@ static void release(const struct mos_stream_ref *r, uint64_t done)
 	if (r->st->chunks == 0 || *low >= done)
 		return;
 	mos_stream_each(r, *low, done, mos_chunk_op_clear);
+	mos_kill_point("stream.release");
 	*low = done;
 }
 
@@ -194,6 +197,7 @@ static uint64_t push_out(const struct mos_stream_ref *r, uint64_t least, uint64_
 	if (r->st->chunks != 0 && *low < floor) {
 		lost = mos_stream_each(r, *low, floor, mos_chunk_op_count);
 		mos_stream_each(r, *low, floor, mos_chunk_op_clear);
+		mos_kill_point("stream.pushed_out");
 		*low = floor;
 	}
 	if (mos_stream_has_tail(r) && floor > mos_max_u64(tail->from, least))
@@ -212,6 +216,7 @@ static void store_tail(const struct mos_stream_ref *r, uint64_t from, bool give_
 		return;
 	tail = mos_piece_part(&tail, from, UINT64_MAX);
 	mos_stream_put(r, &tail, r->st->next, give_own, &lost);
+	mos_kill_point("stream.stored");
 	if (lost.from < lost.end)
 		mos_stream_note_evicted(r, &lost);
 }

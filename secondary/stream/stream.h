@@ -41,6 +41,7 @@
 #include "shared/chunk_pool/chunk_pool.h"
 #include "shared/counters/counters.h"
 #include "shared/flow_table/flow_table.h"
+#include "shared/kill_point/kill_point.h"
 
 #define MOS_EVICTED_MAX 64
 #define MOS_READ_MAX    64
@@ -255,6 +256,7 @@ static inline uint64_t mos_stream_arrive(struct mos_streams *s, uint32_t flow, i
 	s->tail = *piece;
 	s->tail_flow = flow;
 	s->tail_side = side;
+	mos_kill_point("stream.arrive");
 	st->next = end;
 	return piece->len;
 }

@@ -4,6 +4,7 @@
 
 #include "secondary/remap/remap.h"
 #include "secondary/stream/stream_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 #define AHEAD_MAX \
 	(UINT16_MAX - 1u) /* mos_stream.ahead counts one more: set_ahead of a chunk owned */
@@ -120,8 +121,10 @@ int mos_streams_join(struct mos_streams *s, void *mem, size_t mem_len, struct mo
 	if (err != 0)
 		return err;
 	s->share_max = (uint32_t)mos_min_u64(s->pool.count / 4, AHEAD_MAX);
+	mos_kill_point("adopt.pool");
 	settle_streams(s);
 	mos_remap_adopt(&s->pool, flows);
+	mos_kill_point("adopt.remap");
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* The chunks of one stream, and where its bytes lie. */
 #include "secondary/stream/stream_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 void mos_stream_set_ahead(const struct mos_stream_ref *r, uint32_t chunk, bool ahead)
 {
@@ -23,6 +24,7 @@ void mos_stream_drop(const struct mos_stream_ref *r, uint32_t chunk)
 	if (mos_chunk_has_age(p, chunk))
 		r->st->ahead--;
 	mos_chunk_put(p, &r->st->chunks, chunk);
+	mos_kill_point("stream.dropped");
 }
 
 /* Has the stream at most max chunks? */
@@ -96,6 +98,7 @@ uint32_t mos_chunk_op_clear(const struct mos_stream_ref *r, uint32_t chunk, uint
 
 	if (b - a < MOS_CHUNK_PAGE) {
 		mos_bits_clear(c->valid, a, b);
+		mos_kill_point("stream.cleared");
 		left = mos_bits_held(c->valid, 0, MOS_CHUNK_PAGE);
 	}
 	if (left == MOS_CHUNK_PAGE)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "secondary/stream/stream_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 static struct mos_stream_range join_ranges(struct mos_stream_range a, struct mos_stream_range b)
 {
@@ -102,6 +103,7 @@ static uint32_t take_chunk(const struct mos_stream_ref *r, uint64_t off, bool in
 	if (chunk == MOS_CHUNK_NONE)
 		return chunk;
 	mos_chunk_at(&s->pool, chunk)->base = r->f->half[r->side].irs + 1;
+	mos_kill_point("stream.base");
 	if (!in_order)
 		r->st->ahead++;
 	return chunk;
@@ -119,8 +121,10 @@ static void fill(struct mos_chunk *c, uint32_t at, uint32_t end, const uint8_t *
 			break;
 		at = mos_bits_held(c->valid, from, end);
 		memcpy(c->bytes + from, bytes + (from - first), at - from);
+		mos_kill_point("stream.copied");
 	}
 	mos_bits_set(c->valid, first, end);
+	mos_kill_point("stream.filled");
 }
 
 /* What of [off, off + len) was not kept, and not read already. */
@@ -153,6 +157,7 @@ static bool put_in_page(const struct mos_stream_ref *r, uint64_t off, const uint
 	c = mos_chunk_at(&r->s->pool, chunk);
 	if (r->st->flags & MOS_STREAM_LAST) {
 		memcpy(c->bytes + at, bytes, n);
+		mos_kill_point("stream.overwritten");
 		mos_bits_set(c->valid, at, at + n);
 	} else {
 		fill(c, at, at + n, bytes);
@@ -225,6 +230,7 @@ void mos_stream_replace(const struct mos_stream_ref *r, const struct mos_piece *
 	old = mos_piece_part(piece, off, r->st->next);
 	while (next_run(r, &old, off, &run, &held)) {
 		memcpy(held, run.bytes, run.len);
+		mos_kill_point("stream.replaced");
 		off = run.from + run.len;
 	}
 }

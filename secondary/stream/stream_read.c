@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "secondary/stream/stream_priv.h"
+#include "shared/kill_point/kill_point.h"
 
 /* The first read of a socket: from now on bytes are kept for it. */
 static void start_reading(const struct mos_stream_ref *r, unsigned k)
@@ -65,6 +66,7 @@ static int64_t read_runs(const struct mos_stream_ref *r, unsigned k, bool in_han
 			break;
 		bytes = mos_stream_run(r, at, next, &len);
 	} while (bytes != NULL);
+	mos_kill_point("read.taken");
 	*pos = at;
 	note_read(r, in_hand);
 	return (int64_t)(at - from);
@@ -124,6 +126,7 @@ int64_t mos_stream_read(struct mos_streams *s, uint32_t flow, int side, unsigned
 	if (mos_likely(bytes != NULL)) {
 		len = len < unread ? len : unread;
 		memcpy(buf, bytes, len);
+		mos_kill_point("read.copied");
 		*mos_stream_pos(mos_flow_at(s->flows, flow), side, k) += len;
 		return (int64_t)len;
 	}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/chunk_pool/chunk_pool_layout.h"
+#include "shared/kill_point/kill_point.h"
 
 size_t mos_chunk_pool_footprint(uint32_t count)
 {
@@ -121,6 +122,7 @@ void mos_chunk_release(struct mos_chunk_pool *p, uint32_t chunk)
 {
 	/* After all that relied on the bytes: whoever dies here has not given them back yet. */
 	__atomic_store_n(&p->chunks[chunk].owner, 0, __ATOMIC_RELEASE);
+	mos_kill_point("chunk.free");
 	p->free_stack[p->free_count++] = chunk;
 }
 
@@ -140,15 +142,19 @@ uint32_t mos_chunk_get(struct mos_chunk_pool *p, mos_chunk_list *list, uint64_t 
 	/* Without it the page could be stored before the 0 of its last owner: a chunk of lies. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	c->page = page;
+	mos_kill_point("chunk.page");
 	c->stamp = p->next_stamp++;
 	c->flow = flow;
 	memset(c->valid, 0, sizeof(c->valid));
+	mos_kill_point("chunk.cleared");
 	/* Last: to a successor, a chunk without owner is free. */
 	__atomic_store_n(&c->owner, owner, __ATOMIC_RELEASE);
+	mos_kill_point("chunk.owned");
 
 	mos_chunk_hash_add(p, chunk);
 	mos_chunk_list_add(p, list, chunk);
 	p->link[chunk].older = p->link[chunk].newer = MOS_CHUNK_NONE;
+	mos_kill_point("chunk.listed");
 	if (out_of_order)
 		mos_chunk_age_add(p, chunk);
 	return chunk;
@@ -161,6 +167,7 @@ void mos_chunk_put(struct mos_chunk_pool *p, mos_chunk_list *list, uint32_t chun
 	mos_chunk_in_order(p, chunk);
 	mos_chunk_list_del(p, list, chunk);
 	mos_chunk_hash_del(p, chunk);
+	mos_kill_point("chunk.unlisted");
 	mos_chunk_release(p, chunk);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "shared/chunk_pool/chunk_pool_layout.h"
+#include "shared/kill_point/kill_point.h"
 
 #define RADIX 256 /* one byte of the stamp at a time */
 
@@ -44,6 +45,7 @@ static void adopt(struct mos_chunk_pool *p, uint32_t chunk, mos_chunk_keep keep,
 		mos_chunk_put(p, list, twin);
 	if (c->stamp >= p->next_stamp) /* may wrap in garbage: then the order of age suffers */
 		p->next_stamp = c->stamp + 1;
+	mos_kill_point("adopt.chunk");
 	mos_chunk_hash_add(p, chunk);
 	mos_chunk_list_add(p, list, chunk);
 	p->link[chunk].older = p->link[chunk].newer = MOS_CHUNK_NONE;
@@ -154,6 +156,7 @@ int mos_chunk_pool_join(struct mos_chunk_pool *p, void *mem, size_t mem_len, mos
 	/* From the last to the first: so the free stack hands out low numbers first. */
 	while (count-- > 0)
 		adopt(p, count, keep, arg);
+	mos_kill_point("adopt.chunks");
 	sort_age(p);
 	if (adopted)
 		*adopted = p->count - p->free_count;

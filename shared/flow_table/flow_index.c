@@ -1,6 +1,7 @@
 #include "shared/flow_table/flow_index.h"
 
 #include "shared/flow_table/flow_table_layout.h"
+#include "shared/kill_point/kill_point.h"
 
 /* How many entries a bucket has; they stand at its front. */
 static unsigned fill(const struct mos_flow_bucket *b)
@@ -34,11 +35,14 @@ bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 			return false;
 		assert(t->free_bucket_count > 0); /* see mos_flow_overflows() */
 		b->next = t->free_buckets[--t->free_bucket_count];
+		mos_kill_point("index.add_linked");
 		b = &t->buckets[b->next];
 		pos = 0;
 	}
 	b->slot[pos] = entry;
+	mos_kill_point("index.add_slot");
 	b->tag[pos] = mos_flow_tag(spread);
+	mos_kill_point("index.added");
 	return true;
 }
 
@@ -77,8 +81,11 @@ void mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 	/* The last entry of the chain fills the hole. */
 	last_pos = fill(last) - 1;
 	b->slot[pos] = last->slot[last_pos];
+	mos_kill_point("index.del_slot");
 	b->tag[pos] = last->tag[last_pos];
+	mos_kill_point("index.del_twice");
 	last->tag[last_pos] = 0;
+	mos_kill_point("index.del_gone");
 	if (last_pos > 0)
 		return;
 
@@ -91,5 +98,6 @@ void mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 			before_last = &t->buckets[before_last->next];
 	}
 	t->free_buckets[t->free_bucket_count++] = before_last->next;
+	mos_kill_point("index.del_bucket");
 	before_last->next = 0;
 }

@@ -4,6 +4,7 @@
 
 #include "shared/flow_table/flow_index.h"
 #include "shared/flow_table/flow_table_layout.h"
+#include "shared/kill_point/kill_point.h"
 
 static bool same(const struct mos_flow_key *a, const struct mos_flow_key *b)
 {
@@ -44,6 +45,7 @@ uint32_t mos_flow_find_out(const struct mos_flow_table *t, uint32_t slot,
 static void void_out(struct mos_flow *f)
 {
 	__atomic_store_n(&f->out.ip_version, 0, __ATOMIC_RELAXED);
+	mos_kill_point("out.void");
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
@@ -55,6 +57,7 @@ static void set_flags(struct mos_flow *f, unsigned flags)
 static void forget_entry(struct mos_flow_table *t, uint32_t slot)
 {
 	mos_flow_index_del(t, t->flows[slot].out_hash, slot | MOS_ENTRY_OUT);
+	mos_kill_point("out.unindexed");
 	t->out_count--;
 }
 
@@ -80,8 +83,10 @@ void mos_flow_take_out(struct mos_flow_table *t, uint32_t slot, const struct mos
 {
 	uint32_t other = mos_flow_find_out(t, slot, out, hash);
 
-	if (mos_unlikely(other != MOS_FLOW_NONE))
+	if (mos_unlikely(other != MOS_FLOW_NONE)) {
 		mos_flow_lose_out(t, other);
+		mos_kill_point("out.taken");
+	}
 }
 
 /* The server sees the client as it is. */
@@ -92,7 +97,9 @@ static void one_key_again(struct mos_flow_table *t, uint32_t slot)
 	if (mos_flow_has_out(f))
 		forget_entry(t, slot);
 	mos_flow_write_begin(f);
+	mos_kill_point("out.one_key");
 	set_flags(f, f->flags & ~(unsigned)MOS_FLOW_TWO_KEYS);
+	mos_kill_point("out.one_key_set");
 	mos_flow_write_end(f);
 }
 
@@ -104,8 +111,10 @@ static void write_out(struct mos_flow *f, const struct mos_flow_key *out, uint32
 	mos_flow_write_begin(f);
 	void_out(f);
 	f->out = no_key;
+	mos_kill_point("out.key");
 	f->out_hash = hash;
 	__atomic_store_n(&f->out.ip_version, out->ip_version, __ATOMIC_RELEASE); /* it is whole */
+	mos_kill_point("out.whole");
 	set_flags(f, f->flags | MOS_FLOW_TWO_KEYS);
 	mos_flow_write_end(f);
 }
@@ -131,8 +140,10 @@ int mos_flow_table_set_out(struct mos_flow_table *t, uint32_t slot, const struct
 		return -ENOSPC;
 	if (mos_flow_has_out(f))
 		forget_entry(t, slot);
+	mos_kill_point("out.indexed");
 	t->out_count++;
 	mos_flow_take_out(t, slot, out, out_hash);
+	mos_kill_point("out.claimed");
 	write_out(f, out, out_hash);
 	return 0;
 }

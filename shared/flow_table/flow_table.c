@@ -5,6 +5,7 @@
 #include "shared/flow_table/flow_index.h"
 #include "shared/flow_table/flow_out.h"
 #include "shared/flow_table/flow_table_layout.h"
+#include "shared/kill_point/kill_point.h"
 
 /* Tries of a reader. A writer that is not descheduled inside a change is done within a few. */
 #define SNAPSHOT_TRIES 64
@@ -214,6 +215,7 @@ uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_k
 	slot = t->free_slots[t->free_count - 1];
 	if (!mos_flow_index_add(t, hash, slot))
 		return MOS_FLOW_NONE;
+	mos_kill_point("insert.indexed");
 	t->free_count--;
 	t->count++;
 
@@ -221,17 +223,20 @@ uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_k
 	mos_flow_write_begin(f);
 	f->key = *key;
 	f->hash = hash;
+	mos_kill_point("insert.key");
 	memset(f->state, 0, sizeof(f->state));
 	f->strikes = 0;
 	f->last_seen_ms = 0;
 	f->id = t->next_id++;
 	memset(f->half, 0, sizeof(*f) - offsetof(struct mos_flow, half));
 	mos_flow_write_end(f);
+	mos_kill_point("insert.whole");
 	if (mos_unlikely(t->out_count != 0) &&
 	    mos_flow_find_out(t, slot, key, hash) != MOS_FLOW_NONE)
 		flags |= MOS_FLOW_TWO_KEYS; /* and none: the server's packets are another flow's */
 	/* Last: to a successor, a record without IN_USE was never there. */
 	__atomic_store_n(&f->flags, flags, __ATOMIC_RELEASE);
+	mos_kill_point("insert.in_use");
 	return slot;
 }
 
@@ -248,9 +253,12 @@ void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
 	 */
 	two_keys = mos_flow_has_out(f);
 	__atomic_store_n(&f->flags, 0, __ATOMIC_RELEASE);
+	mos_kill_point("remove.free");
 	mos_flow_index_del(t, f->hash, slot);
+	mos_kill_point("remove.unindexed");
 	if (mos_unlikely(two_keys)) {
 		mos_flow_index_del(t, f->out_hash, slot | MOS_ENTRY_OUT);
+		mos_kill_point("remove.second");
 		t->out_count--;
 	}
 	t->free_slots[t->free_count++] = slot;

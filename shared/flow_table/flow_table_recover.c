@@ -13,6 +13,7 @@
 #include "shared/flow_table/flow_index.h"
 #include "shared/flow_table/flow_out.h"
 #include "shared/flow_table/flow_table_layout.h"
+#include "shared/kill_point/kill_point.h"
 
 /* Records looked at together, so that their buckets are fetched at the same time. */
 #define BATCH 32
@@ -51,6 +52,7 @@ static bool mend(struct mos_flow *f)
 		return false;
 	if (f->flags & MOS_FLOW_IN_USE)
 		f->flags |= MOS_FLOW_SUSPECT | MOS_FLOW_TORN;
+	mos_kill_point("adopt.torn");
 	mos_flow_write_end(f);
 	return true;
 }
@@ -136,6 +138,7 @@ static void adopt(struct mos_flow_table *t, uint32_t slot)
 		release(t, slot);
 		return;
 	}
+	mos_kill_point("adopt.indexed");
 	t->count++;
 	if (mos_unlikely(f->flags & MOS_FLOW_TWO_KEYS))
 		adopt_out(t, slot);
@@ -184,6 +187,7 @@ static uint32_t recover(struct mos_flow_table *t)
 	uint32_t mended = 0;
 
 	mos_flow_index_wipe(t);
+	mos_kill_point("adopt.index_wiped");
 	t->next_id = 1;
 	for (uint32_t end = t->capacity; end > 0;) {
 		uint32_t first = end > BATCH ? end - BATCH : 0;
@@ -219,6 +223,7 @@ int mos_flow_table_join(struct mos_flow_table *t, void *mem, size_t mem_len, uin
 	t->bucket_mask = mos_flow_homes(capacity) - 1;
 	t->capacity = capacity;
 	torn = recover(t);
+	mos_kill_point("adopt.recovered");
 	if (mended)
 		*mended = torn;
 	return 0;

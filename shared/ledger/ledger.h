@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/kill_point/kill_point.h"
 #include "shared/ledger/outbox.h"
 #include "shared/platform.h"
 
@@ -91,6 +92,7 @@ static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32
 	l->outbox = 0;
 	l->at = (uint64_t)MOS_STAGE_IDLE << 32;
 	l->flow = UINT32_MAX;
+	mos_kill_point("ledger.begin");
 	__atomic_store_n(&l->count, count, __ATOMIC_RELEASE); /* what it counts is written */
 }
 
@@ -115,6 +117,7 @@ static inline void mos_ledger_flow(struct mos_ledger *l, uint32_t flow)
 static inline void mos_ledger_done(struct mos_ledger *l, uint32_t i)
 {
 	__atomic_store_n(&l->at, (uint64_t)MOS_STAGE_IDLE << 32 | (i + 1), __ATOMIC_RELEASE);
+	mos_kill_point("ledger.done");
 	l->flow = UINT32_MAX;
 }
 
