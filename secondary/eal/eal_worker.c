@@ -20,6 +20,7 @@
 #include <rte_log.h>
 
 #include "secondary/eal/eal_calloc.h"
+#include "secondary/eal/eal_lookups.h"
 #include "shared/eal_host/eal_host.h"
 
 #define ARG_MAX_COUNT 16
@@ -147,9 +148,11 @@ static int run_eal(struct args *a)
 	if (quiet)
 		capture_begin();
 	mos_eal_calloc_divert();
+	mos_eal_lookups_cut();
 
 	rc = rte_eal_init(a->argc, a->argv) < 0 ? -(rte_errno ? rte_errno : EIO) : 0;
 
+	mos_eal_lookups_restore();
 	mos_eal_calloc_restore();
 	if (quiet)
 		capture_end();

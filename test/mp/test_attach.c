@@ -7,6 +7,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -136,6 +138,21 @@ static unsigned int threads_taking_signals(void)
 	return n;
 }
 
+static int is_driver(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	return strncmp(info->dlpi_name, RTE_EAL_PMD_PATH, strlen(RTE_EAL_PMD_PATH)) == 0;
+}
+
+/* What EAL was not to see is there for everybody else, and what is not there is not. */
+static bool files_are_as_ever(void)
+{
+	struct stat st;
+
+	return stat(RTE_EAL_PMD_PATH, &st) == 0 && S_ISDIR(st.st_mode) &&
+	       access(RTE_EAL_PMD_PATH, R_OK) == 0 && access("/nowhere", F_OK) != 0 &&
+	       errno == ENOENT;
+}
+
 /* Attach and report "what is wrong" or "ok". */
 static int attach(const char *file_prefix)
 {
@@ -162,6 +179,10 @@ static int attach(const char *file_prefix)
 		wrong = "memzone not found";
 	else if (rte_eth_dev_count_avail() != 0)
 		wrong = "a port was probed";
+	else if (dl_iterate_phdr(is_driver, NULL) != 0)
+		wrong = "a driver was loaded";
+	else if (!files_are_as_ever())
+		wrong = "files are not what they are";
 	else if (rte_lcore_id() != 7)
 		wrong = "lcore id is not ours";
 	else if (!CPU_EQUAL(&cpus, &cpus_after))
