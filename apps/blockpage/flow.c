@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "apps/common/forge.h"
+#include "apps/common/watching.h"
 
 #define MSS_DEFAULT 536  /* RFC 9293 section 3.7.1 */
 #define MSS_MAX     1400 /* fits every path */
@@ -13,14 +14,6 @@
 
 /* ---- Life ---- */
 
-static struct kept *find_kept(mctx_t mctx, int sock)
-{
-	size_t len;
-	struct kept *kept = mtcp_flow_area(mctx, sock, &len);
-
-	return kept != NULL && len >= sizeof(*kept) ? kept : NULL;
-}
-
 struct flow *flow_make(mctx_t mctx, int sock, bool joined, size_t *budget, http_emit_t emit)
 {
 	struct flow *flow = calloc(1, sizeof(*flow));
@@ -28,7 +21,7 @@ struct flow *flow_make(mctx_t mctx, int sock, bool joined, size_t *budget, http_
 	if (flow == NULL)
 		return NULL;
 	flow->mss = MSS_DEFAULT;
-	flow->kept = find_kept(mctx, sock);
+	flow->kept = area_of(mctx, sock, sizeof(*flow->kept));
 	if (flow->kept != NULL && flow->kept->mss != 0) {
 		flow->mss = flow->kept->mss;
 		flow->wscale = flow->kept->wscale;
@@ -83,10 +76,8 @@ void flow_keep(struct flow *flow, enum kept_stage stage)
 
 static void forget(mctx_t mctx, int sock, struct flow *flow)
 {
-	int side = MOS_SIDE_BOTH;
-
 	flow_free(mctx, sock, flow);
-	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
+	stop_watching(mctx, sock);
 }
 
 static bool send_segment(mctx_t mctx, int sock, const struct flow *flow,

@@ -7,41 +7,28 @@
 #include "apps/blockpage/flow.h"
 #include "apps/common/contexts.h"
 #include "apps/common/ends.h"
+#include "apps/common/http_read.h"
 #include "apps/common/json_line.h"
 #include "apps/common/lines.h"
+#include "apps/common/sum.h"
 #include "apps/common/watching.h"
 
 #define BUDGET_BYTES (64u << 20) /* of what connections keep, in one context */
-#define PIECES       16          /* that are read at a time */
 
 /* Its stack thread's; the sums are read by any. */
 static struct {
 	_Alignas(64) size_t budget;
-	_Atomic(uint64_t) answered, reset, given_up;
+	sum_t answered, reset, given_up;
 } cores[CONTEXTS_MAX];
 
 static const struct watch_settings *settings;
 
-static void count(_Atomic(uint64_t) *sum)
+/* flow may be NULL. */
+static void forget(mctx_t mctx, int sock, struct flow *flow)
 {
-	uint64_t before = atomic_load_explicit(sum, memory_order_relaxed);
-
-	atomic_store_explicit(sum, before + 1, memory_order_relaxed); /* there is one writer */
-}
-
-static void drop_packet(mctx_t mctx, int sock, int side)
-{
-	mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP);
-}
-
-/* The rest of the connection is none of our business, and costs nothing from now on. */
-static void stop_watching(mctx_t mctx, int sock, struct flow *flow)
-{
-	int side = MOS_SIDE_BOTH;
-
 	if (flow != NULL)
 		flow_free(mctx, sock, flow);
-	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
+	stop_watching(mctx, sock);
 }
 
 /* ---- A blocked request ---- */
@@ -62,15 +49,6 @@ static void print_block(mctx_t mctx, int sock, const char *entry, const char *ac
 	lines_put(line.text, line.len);
 }
 
-static int server_state(mctx_t mctx, int sock)
-{
-	int state = TCP_CLOSED;
-	socklen_t len = sizeof(state);
-
-	mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_TCP_STATE_SVR, &state, &len);
-	return state;
-}
-
 /*
  * Whether the client's next bytes can be the page: it has got all that the server sent, which has
  * answered all before this request, and not closed its direction.
@@ -78,7 +56,7 @@ static int server_state(mctx_t mctx, int sock)
 static bool can_answer(mctx_t mctx, int sock, const struct flow *flow, int from,
                        const struct pkt_info *p, const struct http_request *r)
 {
-	int state = server_state(mctx, sock);
+	int state = tcp_state_of(mctx, sock, MOS_SIDE_SVR);
 
 	return from == MOS_SIDE_CLI && r != NULL && r == TAILQ_FIRST(&flow->conn.waiting) &&
 	       flow->conn.response.status == 0 && p->tcph->ack &&
@@ -108,40 +86,16 @@ static void block(mctx_t mctx, int sock, int from, struct flow *flow, const stru
 	expected_undo(&flow->expected, &flow->before, from, &p);
 	flow_keep(flow, KEPT_BLOCKED);
 	if (answer) {
-		count(&cores[mctx->cpu].answered);
+		sum_add(&cores[mctx->cpu].answered, 1);
 		flow_answer(mctx, sock, flow, &p, &settings->page, head_only);
 	} else {
-		count(&cores[mctx->cpu].reset);
+		sum_add(&cores[mctx->cpu].reset, 1);
 		flow_reset(mctx, sock, flow, false);
 	}
 	print_block(mctx, sock, entry, answer ? "page" : "reset");
 }
 
 /* ---- Bytes ---- */
-
-/* side receives. Its peer is the one that sent. */
-static int sender_of(int side)
-{
-	return side == MOS_SIDE_SVR ? HTTP_FROM_CLIENT : HTTP_FROM_SERVER;
-}
-
-/* Read all that is there: bytes, and how many of them never came by. */
-static void read_stream(mctx_t mctx, int sock, int side, struct http_conn *conn)
-{
-	uint64_t now_ns = mtcp_cb_get_ts_ns(mctx);
-	int from = sender_of(side);
-	struct iovec piece[PIECES];
-	ssize_t n;
-
-	while (!conn->over && (n = mtcp_peekv(mctx, sock, side, piece, PIECES)) != 0) {
-		if (n < 0 && errno != ENODATA)
-			return;
-		if (n < 0)
-			http_conn_gap(conn, from, (uint64_t)-n, now_ns);
-		for (int i = 0; n > 0 && i < PIECES && piece[i].iov_len > 0; i++)
-			http_conn_feed(conn, from, piece[i].iov_base, piece[i].iov_len, now_ns);
-	}
-}
 
 /* The oldest request that is blocked, or NULL; and the entry that blocks it. */
 static const struct http_request *find_blocked(const struct http_conn *conn, const char **entry)
@@ -181,7 +135,7 @@ static void on_adopted(mctx_t mctx, int sock)
 	uint8_t stage = KEPT_NOTHING;
 
 	if (flow == NULL) {
-		stop_watching(mctx, sock, NULL);
+		forget(mctx, sock, NULL);
 		return;
 	}
 	if (flow->kept != NULL)
@@ -191,7 +145,7 @@ static void on_adopted(mctx_t mctx, int sock)
 	flow->expected = (struct expected){.known = {true, true}};
 	memcpy(flow->expected.next, flow->kept->acked, sizeof(flow->kept->acked));
 	memcpy(flow->expected.acked, flow->kept->acked, sizeof(flow->kept->acked));
-	count(&cores[mctx->cpu].reset);
+	sum_add(&cores[mctx->cpu].reset, 1);
 	flow_reset(mctx, sock, flow, true);
 }
 
@@ -210,7 +164,7 @@ static void on_sent_by_blocked(mctx_t mctx, int sock, int from, struct flow *flo
 	drop_packet(mctx, sock, from);
 	if (p->tcph->syn &&
 	    !p->tcph->ack) /* another connection: it is watched when it comes again */
-		stop_watching(mctx, sock, flow);
+		forget(mctx, sock, flow);
 	else
 		flow_received(mctx, sock, from, flow, p);
 }
@@ -248,15 +202,15 @@ static void on_received(mctx_t mctx, int sock, int side, event_t event, filter_a
 
 	if (flow == NULL || flow->state != FLOW_WATCHING)
 		return;
-	read_stream(mctx, sock, !side, &flow->conn);
-	read_stream(mctx, sock, side, &flow->conn);
+	http_read(mctx, sock, !side, &flow->conn);
+	http_read(mctx, sock, side, &flow->conn);
 	r = find_blocked(&flow->conn, &entry);
 	if (r != NULL || flow->blocked != NULL) {
 		block(mctx, sock, !side, flow, r, r != NULL ? entry : flow->blocked);
 	} else if (flow->conn.over) {
 		if (flow->conn.given_up != NULL)
-			count(&cores[mctx->cpu].given_up);
-		stop_watching(mctx, sock, flow);
+			sum_add(&cores[mctx->cpu].given_up, 1);
+		forget(mctx, sock, flow);
 	} else {
 		flow_keep(flow, is_in_head(&flow->conn) ? KEPT_IN_HEAD : KEPT_BETWEEN);
 	}
@@ -275,6 +229,12 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 bool watch_start(mctx_t mctx, const struct watch_settings *s)
 {
+	static const struct watched rows[] = {
+		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_PKT_IN, MOS_HK_SND, on_sent},
+		{MOS_ON_PKT_IN, MOS_HK_RCV, on_received},
+		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
+	};
 	int sock;
 
 	settings = s;
@@ -283,10 +243,7 @@ bool watch_start(mctx_t mctx, const struct watch_settings *s)
 	if (sock >= 0 && !watch_only("blockpage", mctx, sock, s->expression))
 		return false;
 	if (sock < 0 || !watch_streams(mctx, sock) ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_sent) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_RCV, on_received) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0) {
+	    !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0]))) {
 		fprintf(stderr, "blockpage: cannot watch connections: %s\n", strerror(errno));
 		return false;
 	}
@@ -297,8 +254,8 @@ void watch_sum(struct watch_sums *sums)
 {
 	*sums = (struct watch_sums){0};
 	for (int i = 0; i < CONTEXTS_MAX; i++) {
-		sums->answered += atomic_load_explicit(&cores[i].answered, memory_order_relaxed);
-		sums->reset += atomic_load_explicit(&cores[i].reset, memory_order_relaxed);
-		sums->given_up += atomic_load_explicit(&cores[i].given_up, memory_order_relaxed);
+		sums->answered += sum_read(&cores[i].answered);
+		sums->reset += sum_read(&cores[i].reset);
+		sums->given_up += sum_read(&cores[i].given_up);
 	}
 }

@@ -12,6 +12,7 @@
 #include "apps/bytecount/report.h"
 #include "apps/common/contexts.h"
 #include "apps/common/lines.h"
+#include "apps/common/sum.h"
 #include "apps/common/watching.h"
 
 /* What is known of one connection; its uctx. */
@@ -20,9 +21,6 @@ struct flow {
 	struct flow_count count;
 	struct ends ends;
 };
-
-/* A sum that its stack thread adds to and any thread reads. */
-typedef _Atomic(uint64_t) sum_t;
 
 static struct {
 	_Alignas(64) TAILQ_HEAD(, flow) open;
@@ -36,18 +34,6 @@ static struct {
 static int interval_s;
 
 /* ---- Totals ---- */
-
-static void sum_add(sum_t *sum, uint64_t n)
-{
-	uint64_t before = atomic_load_explicit(sum, memory_order_relaxed);
-
-	atomic_store_explicit(sum, before + n, memory_order_relaxed); /* there is one writer */
-}
-
-static uint64_t sum_read(const sum_t *sum)
-{
-	return atomic_load_explicit(sum, memory_order_relaxed);
-}
 
 static void read_totals(struct totals *t)
 {
@@ -77,14 +63,6 @@ static void print_totals(uint64_t now_ns)
 }
 
 /* ---- Flows ---- */
-
-/* The rest of the connection costs nothing from now on. */
-static void stop_watching(mctx_t mctx, int sock)
-{
-	int side = MOS_SIDE_BOTH;
-
-	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
-}
 
 /* NULL when there is no memory: the connection is not counted. */
 static struct flow *make_flow(mctx_t mctx, int sock, bool joined, uint64_t now_ns)
@@ -139,16 +117,6 @@ static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_
 		make_flow(mctx, sock, true, mtcp_cb_get_ts_ns(mctx));
 }
 
-static bool is_closed(mctx_t mctx, int sock, int side)
-{
-	int option = side == MOS_SIDE_CLI ? MOS_TCP_STATE_CLI : MOS_TCP_STATE_SVR;
-	int state = TCP_CLOSED;
-	socklen_t len = sizeof(state);
-
-	mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &state, &len);
-	return state == TCP_CLOSED;
-}
-
 /* Comes before on_start() when the connection begins with this packet. side sends. */
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
@@ -174,7 +142,8 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
 			     .fin = p.tcph->fin,
 			     .ack = p.tcph->ack,
 		     });
-	if (p.tcph->rst && is_closed(mctx, sock, side)) /* else it is a forged one */
+	if (p.tcph->rst &&
+	    tcp_state_of(mctx, sock, side) == TCP_CLOSED) /* else it is a forged one */
 		flow->count.reset = true;
 }
 
@@ -202,6 +171,11 @@ static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t 
 
 bool watch_start(mctx_t mctx, const char *expression, int totals_interval_s)
 {
+	static const struct watched rows[] = {
+		{MOS_ON_PKT_IN, MOS_HK_SND, on_packet},
+		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
+	};
 	struct timeval interval = {.tv_sec = totals_interval_s};
 	int sock;
 
@@ -210,10 +184,7 @@ bool watch_start(mctx_t mctx, const char *expression, int totals_interval_s)
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 	if (sock >= 0 && expression != NULL && !watch_only("bytecount", mctx, sock, expression))
 		return false;
-	if (sock < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0 ||
+	if (sock < 0 || !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0])) ||
 	    (mctx->cpu == 0 && interval_s > 0 &&
 	     mtcp_settimer(mctx, sock, &interval, on_timer) < 0)) {
 		fprintf(stderr, "bytecount: cannot watch connections: %s\n", strerror(errno));

@@ -36,27 +36,27 @@ void contexts_take_signals(void)
 	mtcp_register_signal(SIGTERM, on_signal);
 }
 
-bool contexts_configure(const char *program, char option, int wanted)
+int contexts_configure(const char *program, int wanted)
 {
 	struct mtcp_conf conf;
 
 	if (mtcp_getconf(&conf) < 0) {
 		fprintf(stderr, "%s: no configuration: %s\n", program, strerror(errno));
-		return false;
+		return -1;
 	}
 	if (wanted > 0)
 		conf.num_cores = wanted;
 	if (conf.num_cores > CONTEXTS_MAX) {
 		fprintf(stderr, "%s: %d contexts: at most %d are supported\n", program,
 		        conf.num_cores, CONTEXTS_MAX);
-		return false;
+		return -1;
 	}
 	if (wanted > 0 && mtcp_setconf(&conf) < 0) {
-		fprintf(stderr, "%s: -%c %d: %s\n", program, option, wanted, strerror(errno));
-		return false;
+		fprintf(stderr, "%s: -n %d: %s\n", program, wanted, strerror(errno));
+		return -1;
 	}
 	context_count = conf.num_cores;
-	return true;
+	return context_count;
 }
 
 static bool start_all(bool (*start)(mctx_t mctx), mctx_t mctx[static CONTEXTS_MAX])
@@ -72,15 +72,15 @@ static bool start_all(bool (*start)(mctx_t mctx), mctx_t mctx[static CONTEXTS_MA
 	return true;
 }
 
-bool contexts_run(bool (*start)(mctx_t mctx))
+bool contexts_run(bool (*start)(mctx_t mctx), bool (*started)(void))
 {
 	mctx_t mctx[CONTEXTS_MAX];
-	bool started = start_all(start, mctx);
+	bool ok = start_all(start, mctx) && (started == NULL || started());
 
 	mask_signals(SIG_UNBLOCK);
-	for (int i = 0; started && i < context_count; i++)
+	for (int i = 0; ok && i < context_count; i++)
 		mtcp_app_join(mctx[i]);
-	return started;
+	return ok;
 }
 
 void contexts_stop(void)

@@ -25,11 +25,14 @@ void contexts_block_signals(void);
 /* From when contexts_run has made the contexts, SIGINT and SIGTERM stop them. */
 void contexts_take_signals(void);
 
-/* There will be `wanted` contexts, as `option` said; 0: as configured. False when that fails. */
-bool contexts_configure(const char *program, char option, int wanted);
+/* There will be `wanted` contexts (-n); 0: as configured. Returns how many; -1 when that fails. */
+int contexts_configure(const char *program, int wanted);
 
-/* Make them, call start for each, and return when all have ended; false when one did not start. */
-bool contexts_run(bool (*start)(mctx_t mctx));
+/*
+ * Make them, call start for each, then `started` (may be NULL), and return when all have ended;
+ * false when one of these failed.
+ */
+bool contexts_run(bool (*start)(mctx_t mctx), bool (*started)(void));
 
 /* Destroy those that are there. Also the signal handler's. */
 void contexts_stop(void);

@@ -143,3 +143,12 @@ bool lines_close(uint64_t *lost)
 	pthread_mutex_unlock(&out.lock);
 	return ok;
 }
+
+void lines_tell_lost(bool ok, uint64_t lost)
+{
+	if (lost > 0)
+		fprintf(stderr, "; %llu lines lost", (unsigned long long)lost);
+	else if (!ok)
+		fprintf(stderr, "; the last lines were not read and are lost");
+	fprintf(stderr, "\n");
+}

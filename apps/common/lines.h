@@ -31,4 +31,7 @@ bool lines_put(const char *line, size_t len);
  */
 bool lines_close(uint64_t *lost);
 
+/* End a line on stderr with what lines_close() has found. */
+void lines_tell_lost(bool ok, uint64_t lost);
+
 #endif

@@ -14,11 +14,13 @@ static uint32_t read32(const uint8_t *at)
 	return ntohl(be);
 }
 
-static void read_option(struct tcp_options *o, const uint8_t *at, unsigned len)
+static void read_option(struct tcp_options *o, const uint8_t *header, const uint8_t *at,
+                        unsigned len)
 {
 	if (at[0] == OPT_MSS && len == 4) {
 		o->has_mss = true;
 		o->mss = (uint16_t)(at[2] << 8 | at[3]);
+		o->mss_at = (uint8_t)(at + 2 - header);
 	} else if (at[0] == OPT_WSCALE && len == 3) {
 		o->has_wscale = true;
 		o->wscale = at[2] <= WSCALE_MAX ? at[2] : WSCALE_MAX;
@@ -42,7 +44,7 @@ void tcp_options_read(struct tcp_options *o, const struct tcphdr *tcp)
 		}
 		if (end - at < 2 || at[1] < 2 || at[1] > end - at)
 			return; /* what follows cannot be told */
-		read_option(o, at, at[1]);
+		read_option(o, (const uint8_t *)tcp, at, at[1]);
 		at += at[1];
 	}
 }

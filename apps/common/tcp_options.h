@@ -12,6 +12,7 @@
 struct tcp_options {
 	bool has_mss, has_wscale, has_ts;
 	uint16_t mss;
+	uint8_t mss_at;          /* where its two bytes lie in the header */
 	uint8_t wscale;          /* 0 to 14 */
 	uint32_t ts_val, ts_ecr; /* timestamps */
 };

@@ -30,3 +30,50 @@ bool watch_streams(mctx_t mctx, int sock)
 	       mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_SVRBUF, &conf.rcvbuf_size,
 	                       sizeof(conf.rcvbuf_size)) == 0;
 }
+
+bool watch_no_streams(mctx_t mctx, int sock)
+{
+	int none = 0;
+
+	return mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_CLIBUF, &none, sizeof(none)) == 0 &&
+	       mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_SVRBUF, &none, sizeof(none)) == 0;
+}
+
+bool watch_events(mctx_t mctx, int sock, const struct watched *row, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (mtcp_register_callback(mctx, sock, row[i].event, row[i].hook, row[i].callback) <
+		    0)
+			return false;
+	return true;
+}
+
+void stop_watching(mctx_t mctx, int sock)
+{
+	int side = MOS_SIDE_BOTH;
+
+	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
+}
+
+bool drop_packet(mctx_t mctx, int sock, int side)
+{
+	return mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP) == 0;
+}
+
+int tcp_state_of(mctx_t mctx, int sock, int side)
+{
+	int option = side == MOS_SIDE_CLI ? MOS_TCP_STATE_CLI : MOS_TCP_STATE_SVR;
+	int state = TCP_CLOSED;
+	socklen_t len = sizeof(state);
+
+	mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, option, &state, &len);
+	return state;
+}
+
+void *area_of(mctx_t mctx, int sock, size_t bytes)
+{
+	size_t len;
+	void *area = mtcp_flow_area(mctx, sock, &len);
+
+	return area != NULL && len >= bytes ? area : NULL;
+}

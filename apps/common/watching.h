@@ -1,13 +1,15 @@
 /*
- * What several applications set on the socket that they watch connections with. Application thread,
- * before the first packet.
+ * What several applications do with the sockets that they watch connections with.
  */
 #ifndef APPS_COMMON_WATCHING_H
 #define APPS_COMMON_WATCHING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "mos_api.h"
+
+/* ---- Application thread, before the first packet ---- */
 
 /*
  * Watch only connections whose first SYN this expression (option -e) accepts. False, with a line on
@@ -20,5 +22,32 @@ bool watch_only(const char *program, mctx_t mctx, int sock, const char *expressi
  * errno.
  */
 bool watch_streams(mctx_t mctx, int sock);
+
+/* No stream is read: the library keeps no byte of them. False with errno. */
+bool watch_no_streams(mctx_t mctx, int sock);
+
+/* A callback to register. */
+struct watched {
+	event_t event;
+	int hook;
+	callback_t callback;
+};
+
+/* Register `count` callbacks. False with errno. */
+bool watch_events(mctx_t mctx, int sock, const struct watched *row, size_t count);
+
+/* ---- Stack thread ---- */
+
+/* The flow is forgotten after this packet, and costs nothing from then on. */
+void stop_watching(mctx_t mctx, int sock);
+
+/* The packet at hand does not arrive. False with errno: it does. */
+bool drop_packet(mctx_t mctx, int sock, int side);
+
+/* An end's state: enum tcpstate. */
+int tcp_state_of(mctx_t mctx, int sock, int side);
+
+/* What is kept of a flow, when flow_area has room for it; else NULL. */
+void *area_of(mctx_t mctx, int sock, size_t bytes);
 
 #endif

@@ -8,12 +8,12 @@
 
 #include "mos_ext.h"
 #include "apps/common/contexts.h"
+#include "apps/common/http_read.h"
 #include "apps/common/lines.h"
 #include "apps/common/watching.h"
 #include "apps/httpwatch/transaction.h"
 
 #define BUDGET_BYTES (64u << 20) /* of what connections keep, in one context */
-#define PIECES       16          /* that are read at a time */
 
 /* What is known of one connection; its uctx. */
 struct flow {
@@ -68,40 +68,6 @@ static void free_flow(mctx_t mctx, int sock, struct flow *flow)
 	mtcp_set_uctx(mctx, sock, NULL);
 }
 
-/* The rest of the connection is none of our business, and costs nothing from now on. */
-static void stop_watching(mctx_t mctx, int sock)
-{
-	int side = MOS_SIDE_BOTH;
-
-	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
-}
-
-/* ---- Bytes ---- */
-
-/* side receives. Its peer is the one that sent. */
-static int sender_of(int side)
-{
-	return side == MOS_SIDE_SVR ? HTTP_FROM_CLIENT : HTTP_FROM_SERVER;
-}
-
-/* Read all that is there: bytes, and how many of them never came by. */
-static void read_stream(mctx_t mctx, int sock, int side, struct http_conn *conn)
-{
-	uint64_t now_ns = mtcp_cb_get_ts_ns(mctx);
-	int from = sender_of(side);
-	struct iovec piece[PIECES];
-	ssize_t n;
-
-	while (!conn->over && (n = mtcp_peekv(mctx, sock, side, piece, PIECES)) != 0) {
-		if (n < 0 && errno != ENODATA)
-			return;
-		if (n < 0)
-			http_conn_gap(conn, from, (uint64_t)-n, now_ns);
-		for (int i = 0; n > 0 && i < PIECES && piece[i].iov_len > 0; i++)
-			http_conn_feed(conn, from, piece[i].iov_base, piece[i].iov_len, now_ns);
-	}
-}
-
 /* ---- Callbacks ---- */
 
 /* A packet is at hand, or the connection is one that a worker before this one has seen begin. */
@@ -125,7 +91,7 @@ static void on_data(mctx_t mctx, int sock, int side, event_t event, filter_arg_t
 		stop_watching(mctx, sock);
 		return;
 	}
-	read_stream(mctx, sock, side, &flow->conn);
+	http_read(mctx, sock, side, &flow->conn);
 	if (flow->conn.over) {
 		free_flow(mctx, sock, flow);
 		stop_watching(mctx, sock);
@@ -145,17 +111,19 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 bool watch_start(mctx_t mctx, const char *expression)
 {
+	static const struct watched rows[] = {
+		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
+		{MOS_ON_ERROR, MOS_NULL, on_data},
+		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
+	};
 	int sock;
 
 	cores[mctx->cpu].budget = BUDGET_BYTES;
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 	if (sock >= 0 && !watch_only("httpwatch", mctx, sock, expression))
 		return false;
-	if (sock < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_ERROR, MOS_NULL, on_data) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0) {
+	if (sock < 0 || !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0]))) {
 		fprintf(stderr, "httpwatch: cannot watch connections: %s\n", strerror(errno));
 		return false;
 	}

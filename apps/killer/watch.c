@@ -12,6 +12,7 @@
 #include "apps/common/json_line.h"
 #include "apps/common/lines.h"
 #include "apps/common/reset.h"
+#include "apps/common/sum.h"
 #include "apps/common/watching.h"
 
 #define PIECES 16 /* that are read at a time */
@@ -34,31 +35,16 @@ struct kept {
 
 /* Written by its stack thread. */
 static struct {
-	_Alignas(64) _Atomic(uint64_t) killed;
-	_Atomic(uint64_t) dropped, not_watched;
+	_Alignas(64) sum_t killed;
+	sum_t dropped, not_watched;
 } cores[CONTEXTS_MAX];
 
 static const struct patterns *patterns;
 
-static void count(_Atomic(uint64_t) *sum)
+static void drop(mctx_t mctx, int sock, int side)
 {
-	uint64_t before = atomic_load_explicit(sum, memory_order_relaxed);
-
-	atomic_store_explicit(sum, before + 1, memory_order_relaxed); /* there is one writer */
-}
-
-static void drop_packet(mctx_t mctx, int sock, int side)
-{
-	if (mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP) == 0)
-		count(&cores[mctx->cpu].dropped);
-}
-
-/* The rest of the connection is none of our business, and costs nothing from now on. */
-static void stop_watching(mctx_t mctx, int sock)
-{
-	int side = MOS_SIDE_BOTH;
-
-	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
+	if (drop_packet(mctx, sock, side))
+		sum_add(&cores[mctx->cpu].dropped, 1);
 }
 
 /* ---- Flows ---- */
@@ -69,7 +55,7 @@ static struct flow *make_flow(mctx_t mctx, int sock)
 	struct flow *flow = calloc(1, sizeof(*flow));
 
 	if (flow == NULL) {
-		count(&cores[mctx->cpu].not_watched);
+		sum_add(&cores[mctx->cpu].not_watched, 1);
 		stop_watching(mctx, sock);
 		return NULL;
 	}
@@ -88,17 +74,9 @@ static void free_flow(mctx_t mctx, int sock)
 	mtcp_set_uctx(mctx, sock, NULL);
 }
 
-static struct kept *kept_of(mctx_t mctx, int sock)
-{
-	size_t len;
-	struct kept *kept = mtcp_flow_area(mctx, sock, &len);
-
-	return kept != NULL && len >= sizeof(*kept) ? kept : NULL;
-}
-
 static void keep_killed(mctx_t mctx, int sock, const struct flow *flow)
 {
-	struct kept *kept = kept_of(mctx, sock);
+	struct kept *kept = area_of(mctx, sock, sizeof(*kept));
 
 	if (kept == NULL)
 		return;
@@ -141,11 +119,11 @@ static void kill_flow(mctx_t mctx, int sock, int to, struct flow *flow)
 
 	if (mtcp_getlastpkt(mctx, sock, to, &p) < 0)
 		return;
-	drop_packet(mctx, sock, to);
+	drop(mctx, sock, to);
 	flow->killed = true;
 	expected_undo(&flow->expected, &flow->before, !to, &p);
 	keep_killed(mctx, sock, flow);
-	count(&cores[mctx->cpu].killed);
+	sum_add(&cores[mctx->cpu].killed, 1);
 	reset_begin(&flow->reset, mctx, sock, RESET_BOTH, &flow->expected, on_timer);
 }
 
@@ -155,7 +133,7 @@ static void kill_flow(mctx_t mctx, int sock, int to, struct flow *flow)
  */
 static void answer(mctx_t mctx, int sock, int from, struct flow *flow, const struct pkt_info *p)
 {
-	drop_packet(mctx, sock, from);
+	drop(mctx, sock, from);
 	if (p->tcph->syn && !p->tcph->ack) {
 		free_flow(mctx, sock);
 		stop_watching(mctx, sock);
@@ -205,7 +183,7 @@ static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_
 
 	if (mtcp_getlastpkt(mctx, sock, side, &p) == 0)
 		return;
-	kept = kept_of(mctx, sock);
+	kept = area_of(mctx, sock, sizeof(*kept));
 	if (kept == NULL || !atomic_load_explicit(&kept->killed, memory_order_acquire))
 		return;
 	flow = make_flow(mctx, sock);
@@ -267,6 +245,12 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 
 bool watch_start(mctx_t mctx, const struct patterns *p, const char *expression)
 {
+	static const struct watched rows[] = {
+		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_PKT_IN, MOS_HK_SND, on_sent},
+		{MOS_ON_PKT_IN, MOS_HK_RCV, on_received},
+		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
+	};
 	int sock;
 
 	patterns = p;
@@ -274,10 +258,7 @@ bool watch_start(mctx_t mctx, const struct patterns *p, const char *expression)
 	if (sock >= 0 && expression != NULL && !watch_only("killer", mctx, sock, expression))
 		return false;
 	if (sock < 0 || !watch_streams(mctx, sock) ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_sent) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_RCV, on_received) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0) {
+	    !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0]))) {
 		fprintf(stderr, "killer: cannot watch connections: %s\n", strerror(errno));
 		return false;
 	}
@@ -288,9 +269,8 @@ void watch_sum(struct watch_sums *sums)
 {
 	*sums = (struct watch_sums){0};
 	for (int i = 0; i < CONTEXTS_MAX; i++) {
-		sums->killed += atomic_load_explicit(&cores[i].killed, memory_order_relaxed);
-		sums->dropped += atomic_load_explicit(&cores[i].dropped, memory_order_relaxed);
-		sums->not_watched +=
-			atomic_load_explicit(&cores[i].not_watched, memory_order_relaxed);
+		sums->killed += sum_read(&cores[i].killed);
+		sums->dropped += sum_read(&cores[i].dropped);
+		sums->not_watched += sum_read(&cores[i].not_watched);
 	}
 }

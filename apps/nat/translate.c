@@ -12,6 +12,8 @@
 #include "mos_ext.h"
 #include "apps/common/contexts.h"
 #include "apps/common/lines.h"
+#include "apps/common/sum.h"
+#include "apps/common/watching.h"
 #include "apps/nat/port_pool.h"
 #include "apps/nat/report.h"
 
@@ -30,9 +32,6 @@ struct translation {
 
 #define TRANSLATION_VALID 0x4e415431 /* "NAT1": grows with each change of the struct */
 
-/* A sum that its stack thread adds to and any thread reads. */
-typedef _Atomic(uint64_t) sum_t;
-
 static struct {
 	_Alignas(64) struct port_pool pool;
 	int shard;
@@ -44,18 +43,6 @@ static struct {
 static const struct translate_options *opt;
 
 /* ---- Totals ---- */
-
-static void sum_add(sum_t *sum, uint64_t n)
-{
-	uint64_t before = atomic_load_explicit(sum, memory_order_relaxed);
-
-	atomic_store_explicit(sum, before + n, memory_order_relaxed); /* there is one writer */
-}
-
-static uint64_t sum_read(const sum_t *sum)
-{
-	return atomic_load_explicit(sum, memory_order_relaxed);
-}
 
 static void print_totals(uint64_t now_ns)
 {
@@ -86,16 +73,8 @@ static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t 
 
 static void drop(mctx_t mctx, int sock, int side, enum drop_reason reason)
 {
-	mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP);
+	drop_packet(mctx, sock, side);
 	sum_add(&cores[mctx->cpu].dropped[reason], 1);
-}
-
-/* The flow is forgotten after this packet; a SYN that comes again begins a new one. */
-static void stop_watching(mctx_t mctx, int sock)
-{
-	int side = MOS_SIDE_BOTH;
-
-	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
 }
 
 static bool overwrite(mctx_t mctx, int sock, off_t ip_off, in_addr_t ip, off_t tcp_off,
@@ -278,6 +257,12 @@ static bool bind_filter(mctx_t mctx, int sock, union monitor_filter *filter)
 
 static bool watch_connections(mctx_t mctx, const char *outside)
 {
+	static const struct watched rows[] = {
+		{MOS_ON_PKT_IN, MOS_HK_SND, on_packet},
+		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
+		{MOS_ON_ORPHAN, MOS_NULL, on_orphan},
+	};
 	char syn[EXPRESSION_LEN], orphan[EXPRESSION_LEN];
 	union monitor_filter filter = {.stream_syn_filter = syn, .stream_orphan_filter = orphan};
 	int sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
@@ -286,11 +271,7 @@ static bool watch_connections(mctx_t mctx, const char *outside)
 	snprintf(orphan, sizeof(orphan), "(%s) or dst host %s", opt->inside, outside);
 	if (sock >= 0 && !bind_filter(mctx, sock, &filter))
 		return false;
-	if (sock < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_ORPHAN, MOS_NULL, on_orphan) < 0)
+	if (sock < 0 || !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0])))
 		return complain("cannot watch connections", strerror(errno));
 	return true;
 }

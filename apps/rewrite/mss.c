@@ -3,29 +3,8 @@
 #include "apps/rewrite/edits.h"
 #include "apps/rewrite/word.h"
 
-#define TCP_HEADER  20 /* bytes, without options */
 #define HEADER_REST 41 /* bytes: the longest options, and one more */
 #define PLACE_MIN   (2 * WORD_MAX)
-
-enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_MSS = 2, OPTION_MSS_LEN = 4 };
-
-size_t mss_find(const uint8_t *tcp, size_t len, uint16_t *mss)
-{
-	for (size_t at = TCP_HEADER; at < len && tcp[at] != OPTION_END;) {
-		if (tcp[at] == OPTION_NOP) {
-			at++;
-			continue;
-		}
-		if (at + 1 == len || tcp[at + 1] < 2 || tcp[at + 1] > len - at)
-			return 0;
-		if (tcp[at] == OPTION_MSS && tcp[at + 1] == OPTION_MSS_LEN) {
-			*mss = (uint16_t)(tcp[at + 2] << 8 | tcp[at + 3]);
-			return at + 2;
-		}
-		at += tcp[at + 1];
-	}
-	return 0;
-}
 
 /* room may be less than nothing. */
 static uint16_t at_least_min(uint16_t mss, long room)

@@ -13,12 +13,6 @@
 #define MSS_MIN 88 /* bytes: segments are not made smaller. Linux sends none below 48 */
 
 /*
- * Find the value of the MSS option in a TCP header of len bytes. Returns its offset there, and
- * *mss; or 0.
- */
-size_t mss_find(const uint8_t *tcp, size_t len, uint16_t *mss);
-
-/*
  * How many bytes edits may put in one place, if the receiver takes segments of `mss` bytes: the
  * library wants that to fit behind the longest headers, with a byte on which it hangs.
  */

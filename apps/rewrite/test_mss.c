@@ -1,47 +1,11 @@
 /*
- * The MSS option in headers, right ones and others, and how much a segment may grow.
+ * How much a segment may grow.
  */
 #include "apps/rewrite/mss.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-static size_t find(const char *options, size_t len, uint16_t *mss)
-{
-	uint8_t header[60] = {0};
-
-	ck_assert_uint_le(len, 40);
-	memcpy(header + 20, options, len);
-	return mss_find(header, 20 + len, mss);
-}
-
-START_TEST(option_is_found_among_others)
-{
-	uint16_t mss = 0;
-
-	ck_assert_uint_eq(find("\2\4\5\264", 4, &mss), 22);
-	ck_assert_uint_eq(mss, 1460);
-	ck_assert_uint_eq(find("\1\1\4\2\2\4\1\2", 8, &mss), 26);
-	ck_assert_uint_eq(mss, 258);
-}
-END_TEST
-
-START_TEST(broken_options_are_none)
-{
-	uint16_t mss = 7;
-
-	ck_assert_uint_eq(find("", 0, &mss), 0);
-	ck_assert_uint_eq(find("\0\2\4\5\264", 5, &mss), 0);
-	ck_assert_uint_eq(find("\2\4\5", 3, &mss), 0);
-	ck_assert_uint_eq(find("\2", 1, &mss), 0);
-	ck_assert_uint_eq(find("\2\3\5\264", 4, &mss), 0);
-	ck_assert_uint_eq(find("\3\0\2\4\5\264", 6, &mss), 0);
-	ck_assert_uint_eq(find("\3\1\2\4\5\264", 6, &mss), 0);
-	ck_assert_uint_eq(find("\3\50\2\4\5\264", 6, &mss), 0);
-	ck_assert_uint_eq(mss, 7);
-}
-END_TEST
 
 /* However many words lie in a segment and across its begin, it fits when they have grown. */
 START_TEST(segments_that_have_grown_fit)
@@ -84,8 +48,6 @@ int main(void)
 	Suite *s = suite_create("rewrite_mss");
 	TCase *tc = tcase_create("mss");
 
-	tcase_add_test(tc, option_is_found_among_others);
-	tcase_add_test(tc, broken_options_are_none);
 	tcase_add_test(tc, segments_that_have_grown_fit);
 	tcase_add_test(tc, mss_neither_grows_nor_vanishes);
 	suite_add_tcase(s, tc);

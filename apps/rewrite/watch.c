@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mos_ext.h"
+#include "apps/common/tcp_options.h"
 #include "apps/common/watching.h"
 #include "apps/rewrite/mss.h"
 #include "apps/rewrite/track.h"
@@ -42,11 +43,6 @@ static bool set(mctx_t mctx, int sock, size_t at, const char *bytes, size_t len,
 	       mtcp_setlastpkt(mctx, sock, 0, (off_t)at, u.data, (uint16_t)len, option) == 0;
 }
 
-static void drop(mctx_t mctx, int sock)
-{
-	mtcp_setlastpkt(mctx, sock, 0, 0, NULL, 0, MOS_DROP);
-}
-
 /* From the last one to the first: then the offsets stay right. */
 static bool apply(mctx_t mctx, int sock, const struct edits *e)
 {
@@ -65,10 +61,12 @@ static bool apply(mctx_t mctx, int sock, const struct edits *e)
 /* A SYN: the peer is told to send segments that may grow. */
 static void clamp(mctx_t mctx, int sock, int side, const struct pkt_info *p, struct area *area)
 {
-	uint16_t mss = MSS_DEFAULT, smaller;
-	size_t at = mss_find((const uint8_t *)p->tcph, p->tcph->doff * 4u, &mss);
+	struct tcp_options options;
+	uint16_t mss, smaller;
 	char value[2];
 
+	tcp_options_read(&options, p->tcph);
+	mss = options.has_mss ? options.mss : MSS_DEFAULT;
 	area->mss[side] = mss;
 	if (side == MOS_SIDE_CLI)
 		smaller = mss_for_word(mss, plan->word.len, plan->word.by_len);
@@ -76,9 +74,10 @@ static void clamp(mctx_t mctx, int sock, int side, const struct pkt_info *p, str
 		smaller = mss_for_line(mss, plan->forwarded_for ? ADD_MAX : 0);
 	value[0] = (char)(smaller >> 8);
 	value[1] = (char)smaller;
-	if (at > 0 && smaller < mss &&
-	    !set(mctx, sock, at, value, sizeof(value), MOS_OVERWRITE | MOS_TCP_HDR | SUMS))
-		drop(mctx, sock);
+	if (options.has_mss && smaller < mss &&
+	    !set(mctx, sock, options.mss_at, value, sizeof(value),
+	         MOS_OVERWRITE | MOS_TCP_HDR | SUMS))
+		drop_packet(mctx, sock, side);
 }
 
 /* ---- Directions ---- */
@@ -151,7 +150,7 @@ static void edit(mctx_t mctx, int sock, int side, const struct pkt_info *p, stru
 	else
 		ok = edit_response(area, state, &e, from, p->tcph->fin, &count);
 	if (!ok || !apply(mctx, sock, &e)) {
-		drop(mctx, sock);
+		drop_packet(mctx, sock, side);
 		return;
 	}
 	track_store(&area->track[side], decided, p->seq + p->payloadlen + p->tcph->fin, state);
@@ -193,7 +192,7 @@ static void on_segment(mctx_t mctx, int sock, int side, const struct pkt_info *p
 		begin(t, side, decided);
 	switch (track_find(t, decided, p->seq, (uint32_t)p->payloadlen + p->tcph->fin, &state)) {
 	case TRACK_PASS: break;
-	case TRACK_WAIT: drop(mctx, sock); break;
+	case TRACK_WAIT: drop_packet(mctx, sock, side); break;
 	case TRACK_EDIT: edit(mctx, sock, side, p, area, decided, &state); break;
 	case TRACK_STRAY:
 		state.phase = HTTP_PASS;

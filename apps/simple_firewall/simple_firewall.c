@@ -31,16 +31,16 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "mos_api.h"
 #include "mos_ext.h"
+#include "apps/common/contexts.h"
 #include "apps/common/number.h"
+#include "apps/common/program.h"
 #include "apps/simple_firewall/report.h"
 #include "apps/simple_firewall/rule_table.h"
 #include "apps/simple_firewall/watch.h"
@@ -50,16 +50,15 @@
 #define COLLECT_MS 100 /* between two looks whether replaced rules are done with */
 
 static struct {
-	const char *config_file;
 	const char *rules_file;
-	int core_count; /* 0 = as configured */
 	int interval_s; /* 0 = no pages but on SIGUSR1 and at the end */
 	bool drop_fragments;
 	bool check_only;
 } opt = {.interval_s = 1};
 
-static _Atomic(mctx_t) context[RULES_CORES_MAX]; /* whoever takes one destroys it */
 static int core_count;
+static pthread_t control_thread;
+static sigset_t control_signals;
 static struct rules rules;
 static struct rule_tally gone; /* of tables that are no more; the control thread's */
 
@@ -110,7 +109,7 @@ static uint64_t now_ms(void)
 }
 
 /* Wait for one of our signals until page_ms, or shortly while tables wait to be collected. */
-static int wait_signal(const sigset_t *signals, uint64_t page_ms)
+static int wait_signal(uint64_t page_ms)
 {
 	uint64_t now = now_ms(), wait_ms = page_ms > now ? page_ms - now : 0;
 	struct timespec wait;
@@ -119,31 +118,20 @@ static int wait_signal(const sigset_t *signals, uint64_t page_ms)
 		wait_ms = COLLECT_MS;
 	wait.tv_sec = (time_t)(wait_ms / MS_PER_S);
 	wait.tv_nsec = (long)(wait_ms % MS_PER_S) * 1000000;
-	return sigtimedwait(signals, NULL, &wait);
+	return sigtimedwait(&control_signals, NULL, &wait);
 }
 
-static void stop(void)
-{
-	for (int i = 0; i < core_count; i++) {
-		mctx_t mctx = atomic_exchange(&context[i], NULL);
-
-		if (mctx != NULL)
-			mtcp_destroy_context(mctx);
-	}
-}
-
-/* Ends when it is told to by SIGINT or SIGTERM, the main thread's included. */
+/* Ends when it is told to by SIGTERM, the main thread's included. */
 static void *control(void *arg)
 {
-	const sigset_t *signals = arg;
 	uint64_t interval_ms = (uint64_t)(opt.interval_s > 0 ? opt.interval_s : DAY_S) * MS_PER_S;
 	uint64_t page_ms = now_ms() + interval_ms;
 	bool page_due;
 
 	for (;;) {
-		int signum = wait_signal(signals, page_ms);
+		int signum = wait_signal(page_ms);
 
-		if (signum == SIGINT || signum == SIGTERM)
+		if (signum == SIGTERM)
 			break;
 		if (signum == SIGHUP)
 			reload();
@@ -154,19 +142,14 @@ static void *control(void *arg)
 		if (now_ms() >= page_ms)
 			page_ms = now_ms() + interval_ms;
 	}
-	stop();
+	contexts_stop();
 	return NULL;
 }
 
 /* ---- Start and end: main thread ---- */
 
-static bool start_core(int cpu)
+static bool start(mctx_t mctx)
 {
-	mctx_t mctx = mtcp_create_context(cpu);
-
-	if (mctx == NULL)
-		return false; /* the library has printed why */
-	atomic_store(&context[cpu], mctx);
 	if (watch_start(mctx, opt.drop_fragments) < 0) {
 		report_say("cannot watch connections: %s", strerror(errno));
 		return false;
@@ -174,63 +157,39 @@ static bool start_core(int cpu)
 	return true;
 }
 
-/*
- * Until all contexts have ended. The signals are blocked in all threads; the control thread takes
- * them from the queue.
- */
-static bool run(sigset_t *signals)
+/* Its signals are blocked in all threads; it takes them from the queue. */
+static bool start_control(void)
 {
-	mctx_t mctx[RULES_CORES_MAX];
-	pthread_t thread;
-	int error;
+	int error = pthread_create(&control_thread, NULL, control, NULL);
 
-	for (int i = 0; i < core_count; i++) {
-		if (!start_core(i))
-			return false;
-		mctx[i] = atomic_load(&context[i]);
-	}
-	error = pthread_create(&thread, NULL, control, signals);
-	if (error != 0) {
+	if (error != 0)
 		report_say("cannot start a thread: %s", strerror(error));
-		return false;
-	}
-	for (int i = 0; i < core_count; i++)
-		mtcp_app_join(mctx[i]);
-	pthread_kill(thread, SIGTERM);
-	pthread_join(thread, NULL);
-	return true;
+	return error == 0;
 }
 
-static bool configure(void)
+static bool prepare(void)
 {
-	struct mtcp_conf conf;
-
-	if (mtcp_getconf(&conf) < 0) {
-		report_say("no configuration: %s", strerror(errno));
+	sigemptyset(&control_signals);
+	sigaddset(&control_signals, SIGTERM);
+	sigaddset(&control_signals, SIGHUP);
+	sigaddset(&control_signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &control_signals, NULL); /* threads to come inherit it */
+	if (watch_init(&rules) < 0) {
+		report_say("cannot define events: %s", strerror(errno));
 		return false;
 	}
-	if (opt.core_count > 0)
-		conf.num_cores = opt.core_count;
-	if (conf.num_cores > RULES_CORES_MAX) {
-		report_say("%d contexts: at most %d are supported", conf.num_cores,
-		           RULES_CORES_MAX);
-		return false;
-	}
-	if (opt.core_count > 0 && mtcp_setconf(&conf) < 0) {
-		report_say("-n %d: %s", opt.core_count, strerror(errno));
-		return false;
-	}
-	core_count = conf.num_cores;
-	report_init(getenv("MOS_SHARD"));
 	return true;
 }
 
 /* The rules this process begins with. */
-static bool load_rules(void)
+static bool set_up(int context_count)
 {
 	char err[RULES_ERROR_LEN];
-	struct rule_table *t = rule_table_load(opt.rules_file, (unsigned)core_count, err);
+	struct rule_table *t;
 
+	core_count = context_count;
+	report_init(getenv("MOS_SHARD"));
+	t = rule_table_load(opt.rules_file, (unsigned)core_count, err);
 	if (t == NULL) {
 		report_say("%s", err);
 		return false;
@@ -255,102 +214,73 @@ static int check_rules(void)
 }
 
 /* What the stack threads left, once they have ended. */
-static void print_rest(void)
+static bool finish(bool ran)
 {
+	if (!ran)
+		return false;
+	pthread_kill(control_thread, SIGTERM);
+	pthread_join(control_thread, NULL);
 	for (int i = 0; i < core_count; i++)
 		rules_core_ended(&rules, (unsigned)i);
 	collect();
 	print_page(rules_current(&rules), opt.rules_file);
 	rule_table_free(rules_current(&rules));
+	return true;
 }
 
-static void usage(FILE *f)
+static const char usage[] =
+	"usage: simple-firewall -f mos.conf -r RULES [-n CONTEXTS] [-i SECONDS] [-F]\n"
+	"       simple-firewall -c -r RULES\n"
+	"  -f FILE      configuration, the same that mos-primary was started with\n"
+	"  -r RULES     rule file: one rule per line, the first that matches decides, "
+	"what\n"
+	"               none matches passes; # begins a comment\n"
+	"                 drop|pass any\n"
+	"                 drop|pass src END | dst END | src END dst END\n"
+	"                 END = ADDRESS[/BITS] or any, [port N or port N-M]\n"
+	"               such as: drop src 10.0.0.0/8 dst 192.168.1.5 port 22\n"
+	"  -n CONTEXTS  contexts of this process (default: as configured)\n"
+	"  -i SECONDS   between two pages with the counts of each rule (default 1); 0 =\n"
+	"               only on SIGUSR1 and at the end\n"
+	"  -c           check the rules and end\n"
+	"  -F           drop TCP that comes in IP fragments, which no rule can see\n"
+	"SIGHUP reads the rules again; a file with a mistake changes nothing. Rules "
+	"decide\n"
+	"about new connections: those that exist go on. Counted are the SYNs.\n";
+
+static bool take_option(int letter, const char *text)
 {
-	fprintf(f,
-	        "usage: simple-firewall -f mos.conf -r RULES [-n CONTEXTS] [-i SECONDS] [-F]\n"
-	        "       simple-firewall -c -r RULES\n"
-	        "  -f FILE      configuration, the same that mos-primary was started with\n"
-	        "  -r RULES     rule file: one rule per line, the first that matches decides, "
-	        "what\n"
-	        "               none matches passes; # begins a comment\n"
-	        "                 drop|pass any\n"
-	        "                 drop|pass src END | dst END | src END dst END\n"
-	        "                 END = ADDRESS[/BITS] or any, [port N or port N-M]\n"
-	        "               such as: drop src 10.0.0.0/8 dst 192.168.1.5 port 22\n"
-	        "  -n CONTEXTS  contexts of this process (default: as configured)\n"
-	        "  -i SECONDS   between two pages with the counts of each rule (default 1); 0 =\n"
-	        "               only on SIGUSR1 and at the end\n"
-	        "  -c           check the rules and end\n"
-	        "  -F           drop TCP that comes in IP fragments, which no rule can see\n"
-	        "SIGHUP reads the rules again; a file with a mistake changes nothing. Rules "
-	        "decide\n"
-	        "about new connections: those that exist go on. Counted are the SYNs.\n");
+	switch (letter) {
+	case 'r': opt.rules_file = text; return true;
+	case 'F': opt.drop_fragments = true; return true;
+	case 'c': opt.check_only = true; return true;
+	default: return number_option("simple-firewall", 'i', text, 0, DAY_S, &opt.interval_s);
+	}
 }
 
-/* Returns -1 to go on, else the exit status. */
-static int parse_options(int argc, char **argv)
+static bool is_complete(bool has_config)
 {
-	bool ok = true;
-	int c;
-
-	while (ok && (c = getopt(argc, argv, "f:r:n:i:Fch")) != -1) {
-		switch (c) {
-		case 'f': opt.config_file = optarg; break;
-		case 'r': opt.rules_file = optarg; break;
-		case 'n':
-			ok = number_option("simple-firewall", 'n', optarg, 1, RULES_CORES_MAX,
-			                   &opt.core_count);
-			break;
-		case 'i':
-			ok = number_option("simple-firewall", 'i', optarg, 0, DAY_S,
-			                   &opt.interval_s);
-			break;
-		case 'F': opt.drop_fragments = true; break;
-		case 'c': opt.check_only = true; break;
-		case 'h': usage(stdout); return EXIT_SUCCESS;
-		default: usage(stderr); return EXIT_FAILURE;
-		}
-	}
-	if (!ok)
-		return EXIT_FAILURE;
-	if ((opt.config_file == NULL && !opt.check_only) || opt.rules_file == NULL ||
-	    optind != argc) {
-		usage(stderr);
-		return EXIT_FAILURE;
-	}
-	return -1;
+	return (has_config || opt.check_only) && opt.rules_file != NULL;
 }
+
+static const struct program program = {
+	.name = "simple-firewall",
+	.usage = usage,
+	.letters = "r:i:Fc",
+	.take_option = take_option,
+	.is_complete = is_complete,
+	.prepare = prepare,
+	.set_up = set_up,
+	.start = start,
+	.started = start_control,
+	.finish = finish,
+};
 
 int main(int argc, char **argv)
 {
-	int status = parse_options(argc, argv);
-	sigset_t signals;
-	bool ok;
+	int status = program_take_options(&program, argc, argv);
 
 	if (status >= 0)
 		return status;
-	if (opt.check_only)
-		return check_rules();
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL); /* all threads that are started inherit it */
-	signal(SIGPIPE, SIG_IGN);
-
-	if (watch_init(&rules) < 0) {
-		report_say("cannot define events: %s", strerror(errno));
-		return EXIT_FAILURE;
-	}
-	if (mtcp_init(opt.config_file) < 0)
-		return EXIT_FAILURE; /* the library has printed why */
-	ok = configure() && load_rules() && run(&signals);
-	stop();
-	mtcp_destroy();
-	if (ok) {
-		print_rest();
-		ok = mos_last_error()[0] == '\0'; /* else the primary has ended */
-	}
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	return opt.check_only ? check_rules() : program_run(&program);
 }

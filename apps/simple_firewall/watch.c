@@ -1,16 +1,17 @@
 #include "apps/simple_firewall/watch.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "mos_ext.h"
+#include "apps/common/sum.h"
+#include "apps/common/watching.h"
 
 #define PASS_MS 100 /* between two rules_pass() of a stack thread */
 
 /* Written by the stack thread of that core. */
 static struct {
-	_Alignas(64) _Atomic uint64_t fragments; /* dropped */
-	_Atomic uint64_t failed;                 /* should have been dropped, could not be */
+	_Alignas(64) sum_t fragments; /* dropped */
+	sum_t failed;                 /* should have been dropped, could not be */
 } cores[RULES_CORES_MAX];
 
 static struct rules *rules;
@@ -50,26 +51,13 @@ static unsigned read_packet(mctx_t mctx, int sock, int side, struct rule_key *ke
 	return p.ip_len;
 }
 
-static void count_one(_Atomic uint64_t *counter)
+static bool drop(mctx_t mctx, int sock, int side)
 {
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
-static bool drop_packet(mctx_t mctx, int sock, int side)
-{
-	bool ok = mtcp_setlastpkt(mctx, sock, side, 0, NULL, 0, MOS_DROP) == 0;
+	bool ok = drop_packet(mctx, sock, side);
 
 	if (!ok)
-		count_one(&cores[mctx->cpu].failed);
+		sum_add(&cores[mctx->cpu].failed, 1);
 	return ok;
-}
-
-/* The flow is forgotten after this packet; a SYN that comes again begins a new one. */
-static void stop_watching(mctx_t mctx, int sock)
-{
-	int side = MOS_SIDE_BOTH;
-
-	mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_STOP_MON, &side, sizeof(side));
 }
 
 /* Ask the rules about the packet at hand. */
@@ -84,7 +72,7 @@ static void decide(mctx_t mctx, int sock, int side)
 	i = rule_table_match(t, &key);
 	rule_table_count(t, (unsigned)mctx->cpu, i, bytes);
 	if (i < t->rule_count && t->rule[i].drop)
-		drop_packet(mctx, sock, side);
+		drop(mctx, sock, side);
 }
 
 static void on_flow_syn(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
@@ -115,8 +103,8 @@ static void on_raw_packet(mctx_t mctx, int sock, int side, event_t event, filter
 	struct pkt_info p;
 
 	if (mtcp_getlastpkt_ext(mctx, sock, side, &p, &x) == 0 && x.ip_proto == IPPROTO_TCP &&
-	    p.tcph == NULL && drop_packet(mctx, sock, side))
-		count_one(&cores[mctx->cpu].fragments);
+	    p.tcph == NULL && drop(mctx, sock, side))
+		sum_add(&cores[mctx->cpu].fragments, 1);
 }
 
 static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
@@ -138,19 +126,18 @@ int watch_init(struct rules *r)
 }
 
 /* Packets of connections that were let in are orphans; the filter sorts out most of them. */
-static int watch_connections(mctx_t mctx, int sock)
+static bool watch_connections(mctx_t mctx, int sock)
 {
+	const struct watched rows[] = {
+		{flow_syn, MOS_HK_SND, on_flow_syn},
+		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{orphan_syn, MOS_NULL, on_orphan_syn},
+	};
 	char maybe_syn[] = "not (ip and tcp[13] & 0x12 != 2)";
 	union monitor_filter filter = {.stream_orphan_filter = maybe_syn};
-	int none = 0;
 
-	if (mtcp_bind_monitor_filter(mctx, sock, &filter) < 0 ||
-	    mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_CLIBUF, &none, sizeof(none)) < 0 ||
-	    mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_SVRBUF, &none, sizeof(none)) < 0 ||
-	    mtcp_register_callback(mctx, sock, flow_syn, MOS_HK_SND, on_flow_syn) < 0 ||
-	    mtcp_register_callback(mctx, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0)
-		return -1;
-	return mtcp_register_callback(mctx, sock, orphan_syn, MOS_NULL, on_orphan_syn);
+	return mtcp_bind_monitor_filter(mctx, sock, &filter) == 0 && watch_no_streams(mctx, sock) &&
+	       watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 /* The callback looks closer at what is not for sure an IPv4 packet without fragmentation. */
@@ -170,8 +157,7 @@ int watch_start(mctx_t mctx, bool fragments)
 	struct timeval soon = {.tv_usec = PASS_MS * 1000};
 	int sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 
-	if (sock < 0 || watch_connections(mctx, sock) < 0 ||
-	    (fragments && watch_fragments(mctx) < 0))
+	if (sock < 0 || !watch_connections(mctx, sock) || (fragments && watch_fragments(mctx) < 0))
 		return -1;
 	return mtcp_settimer(mctx, sock, &soon, on_timer);
 }
@@ -180,7 +166,7 @@ void watch_sum(uint64_t *fragments, uint64_t *failed)
 {
 	*fragments = *failed = 0;
 	for (int i = 0; i < RULES_CORES_MAX; i++) {
-		*fragments += atomic_load_explicit(&cores[i].fragments, memory_order_relaxed);
-		*failed += atomic_load_explicit(&cores[i].failed, memory_order_relaxed);
+		*fragments += sum_read(&cores[i].fragments);
+		*failed += sum_read(&cores[i].failed);
 	}
 }

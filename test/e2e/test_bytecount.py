@@ -257,7 +257,7 @@ def test_mistakes_are_told(start_box):
     for options, says in ((("-e", "dst prt 80"), "bytecount: -e 'dst prt 80': "),
                           (("-o", "/nowhere/file"), "bytecount: /nowhere/file: No such file"),
                           (("-i", "0"), "bytecount: -i 0: expected a number from 1 to 86400"),
-                          (("-c", "x"), "bytecount: -c x: expected a number from 1 to 128")):
+                          (("-n", "x"), "bytecount: -n x: expected a number from 1 to 128")):
         done = subprocess.run([BYTECOUNT, "-f", system.config, *options], capture_output=True,
                               text=True, timeout=DEADLINE_S, check=False)
         assert done.returncode == 1, done

@@ -411,7 +411,7 @@ def test_it_says_what_is_wrong_with_the_expression(start_system):
     ("-f", "x", "-i", OUTSIDE, "more"),
     *(("-f", "x", "-i", OUTSIDE, *more) for more in (
         ("-p", "0-5"), ("-p", "5"), ("-p", "6-5"), ("-p", "5-65536"), ("-p", "5-6x"), ("-s", " "),
-        ("-v", "0"), ("-c", "0")))])
+        ("-v", "0"), ("-n", "0")))])
 def test_wrong_options_are_refused(args):
     done = subprocess.run([NAT, *args], capture_output=True, text=True, check=False,
                           timeout=DEADLINE_S)
