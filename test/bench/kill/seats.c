@@ -1,0 +1,214 @@
+#include "test/bench/kill/seats.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test/bench/kill/content.h"
+#include "test/mp/harness.h"
+
+enum {
+	SEATS_MAX = 16,
+	DEAD_MAX = 64,
+	ATTACH_SHARE = 8, /* of so many workers one is killed while it attaches */
+	WEDGE_MS = 30000, /* until a shard is served again */
+};
+
+struct seat {
+	pid_t pid;
+	bool serves;
+	uint64_t unserved_ns; /* since when, if it does not serve */
+	uint64_t due_ns;      /* UINT64_MAX: when it serves, it will be known */
+};
+
+struct seats_sum seats_sum;
+
+static struct seats_options opt;
+static struct seat seats[SEATS_MAX];
+static pid_t dead[DEAD_MAX]; /* killed, not reaped yet */
+static unsigned dead_count;
+static uint64_t chance;
+
+static uint64_t random_below(uint64_t n)
+{
+	return random_at(opt.seed, ++chance) % n;
+}
+
+/* ---- processes ---- */
+
+static void __attribute__((noreturn)) become_worker(unsigned shard, pid_t parent)
+{
+	char program[300], name[16], nap[16];
+	int fd = open(opt.log_file, O_WRONLY | O_CREAT | O_APPEND, 0644);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	snprintf(program, sizeof(program), "%s/test/bench/kill/kill_sink", harness.build);
+	snprintf(name, sizeof(name), "%u", shard);
+	snprintf(nap, sizeof(nap), "%u", opt.nap_us);
+	setenv("MOS_SHARD", name, 1);
+	execl(program, program, "-f", harness.conf, "-o", opt.sink_file, "-w", nap, NULL);
+	fprintf(stderr, "cannot run %s: %s\n", program, strerror(errno));
+	_exit(127);
+}
+
+static void sit_down(unsigned i, uint64_t now)
+{
+	struct seat *s = &seats[i];
+	pid_t self = getpid();
+
+	s->serves = false;
+	s->due_ns = random_below(ATTACH_SHARE) == 0
+	                    ? now + random_below((uint64_t)opt.attach_ms * 1000000)
+	                    : UINT64_MAX;
+	s->pid = fork();
+	if (s->pid == 0)
+		become_worker(i, self);
+	if (s->pid < 0) {
+		perror("bench_kill: fork");
+		exit(EXIT_FAILURE);
+	}
+}
+
+static void reap(void)
+{
+	for (unsigned i = 0; i < dead_count;) {
+		if (waitpid(dead[i], NULL, WNOHANG) != 0)
+			dead[i] = dead[--dead_count];
+		else
+			i++;
+	}
+}
+
+static void kill_seat(unsigned i, uint64_t now)
+{
+	struct seat *s = &seats[i];
+
+	seats_sum.kills++;
+	seats_sum.serving += s->serves;
+	seats_sum.attaching += !s->serves;
+	kill(s->pid, SIGKILL);
+	if (dead_count == DEAD_MAX) /* the kernel is slow */
+		waitpid(dead[--dead_count], NULL, 0);
+	dead[dead_count++] = s->pid;
+	if (s->serves)
+		s->unserved_ns = now;
+	sit_down(i, now);
+}
+
+/* ---- the run ---- */
+
+void seats_init(const struct seats_options *options)
+{
+	opt = *options;
+}
+
+void seats_start(void)
+{
+	uint64_t now = now_ns();
+
+	for (unsigned i = 0; i < opt.count; i++) {
+		seats[i].unserved_ns = now;
+		sit_down(i, now);
+		seats[i].due_ns = UINT64_MAX; /* the first ones come up in peace */
+	}
+}
+
+/* On a slow machine as much longer as it takes to bring up a worker: what waits must get through. */
+static uint64_t work_ns(uint64_t unserved_ns)
+{
+	uint64_t most = (uint64_t)opt.work_ms * 1000000;
+
+	return most > 2 * unserved_ns ? most : 2 * unserved_ns;
+}
+
+void seats_take(const struct primary_said *said)
+{
+	struct seat *s = &seats[said->shard % SEATS_MAX];
+
+	uint64_t now = now_ns();
+
+	if (said->what == SAID_SERVED && said->pid == s->pid) {
+		s->serves = true;
+		s->due_ns = now + random_below(work_ns(now - s->unserved_ns));
+	} else if (said->what == SAID_UNSERVED_FOR) {
+		seats_sum.unserved_count++;
+		seats_sum.unserved_ms_total += said->ms;
+		if (said->ms > seats_sum.unserved_ms_max)
+			seats_sum.unserved_ms_max = said->ms;
+	}
+}
+
+uint64_t seats_next_ns(void)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < opt.count; i++)
+		if (seats[i].due_ns < next)
+			next = seats[i].due_ns;
+	return next;
+}
+
+static const char *complain(unsigned i, const char *what)
+{
+	static char text[160];
+
+	snprintf(text, sizeof(text), "shard %u: worker pid %d %s", i, (int)seats[i].pid, what);
+	return text;
+}
+
+const char *seats_tend(uint64_t now, bool kill)
+{
+	reap();
+	for (unsigned i = 0; i < opt.count; i++) {
+		struct seat *s = &seats[i];
+
+		if (kill && s->due_ns <= now)
+			kill_seat(i, now);
+		if (!s->serves && now > s->unserved_ns &&
+		    now - s->unserved_ns > (uint64_t)WEDGE_MS * 1000000)
+			return complain(i, "wedged: does not get to serve");
+		if (waitpid(s->pid, NULL, WNOHANG) != 0)
+			return complain(i, "has ended by itself");
+	}
+	return NULL;
+}
+
+bool seats_all_serve(void)
+{
+	for (unsigned i = 0; i < opt.count; i++)
+		if (!seats[i].serves)
+			return false;
+	return true;
+}
+
+const char *seats_stop(void)
+{
+	uint64_t deadline = now_ns() + (uint64_t)SOON_MS * 1000000;
+
+	for (unsigned i = 0; i < opt.count; i++)
+		kill(seats[i].pid, SIGTERM);
+	for (unsigned i = 0; i < opt.count; i++) {
+		int status = 0;
+		pid_t pid;
+
+		while ((pid = waitpid(seats[i].pid, &status, WNOHANG)) == 0 && now_ns() < deadline)
+			usleep(1000);
+		if (pid == 0)
+			return complain(i, "does not end at SIGTERM");
+		if (status != 0)
+			return complain(i, "did not end with status 0");
+	}
+	while (dead_count > 0)
+		waitpid(dead[--dead_count], NULL, 0);
+	return NULL;
+}
