@@ -15,7 +15,8 @@
 
 enum {
 	SEATS_MAX = 16,
-	DEAD_MAX = 64,
+	DEAD_MAX = 256,
+	REAP_MS = 500,
 	ATTACH_SHARE = 8, /* of so many workers one is killed while it attaches */
 	WEDGE_MS = 30000, /* until a shard is served again */
 };
@@ -31,8 +32,11 @@ struct seats_sum seats_sum;
 
 static struct seats_options opt;
 static struct seat seats[SEATS_MAX];
-static pid_t dead[DEAD_MAX]; /* killed, not reaped yet */
-static unsigned dead_count;
+static struct {
+	pid_t pid;
+	uint64_t since_ns;
+} dead[DEAD_MAX]; /* killed, not reaped yet: a ring */
+static unsigned dead_first, dead_count;
 static uint64_t chance;
 
 static uint64_t random_below(uint64_t n)
@@ -79,13 +83,17 @@ static void sit_down(unsigned i, uint64_t now)
 	}
 }
 
-static void reap(void)
+/*
+ * Not at once: while threads of the dead are still under way, the kernel would spin in waitpid()
+ * for them, for as long as they do not get a CPU.
+ */
+static void reap(uint64_t now)
 {
-	for (unsigned i = 0; i < dead_count;) {
-		if (waitpid(dead[i], NULL, WNOHANG) != 0)
-			dead[i] = dead[--dead_count];
-		else
-			i++;
+	while (dead_count > 0 && now - dead[dead_first].since_ns > REAP_MS * 1000000) {
+		if (waitpid(dead[dead_first].pid, NULL, dead_count < DEAD_MAX ? WNOHANG : 0) == 0)
+			return;
+		dead_first = (dead_first + 1) % DEAD_MAX;
+		dead_count--;
 	}
 }
 
@@ -97,9 +105,10 @@ static void kill_seat(unsigned i, uint64_t now)
 	seats_sum.serving += s->serves;
 	seats_sum.attaching += !s->serves;
 	kill(s->pid, SIGKILL);
-	if (dead_count == DEAD_MAX) /* the kernel is slow */
-		waitpid(dead[--dead_count], NULL, 0);
-	dead[dead_count++] = s->pid;
+	if (dead_count == DEAD_MAX)
+		reap(UINT64_MAX);
+	dead[(dead_first + dead_count) % DEAD_MAX].pid = s->pid;
+	dead[(dead_first + dead_count++) % DEAD_MAX].since_ns = now;
 	if (s->serves)
 		s->unserved_ns = now;
 	sit_down(i, now);
@@ -168,7 +177,7 @@ static const char *complain(unsigned i, const char *what)
 
 const char *seats_tend(uint64_t now, bool kill)
 {
-	reap();
+	reap(now);
 	for (unsigned i = 0; i < opt.count; i++) {
 		struct seat *s = &seats[i];
 
@@ -208,7 +217,7 @@ const char *seats_stop(void)
 		if (status != 0)
 			return complain(i, "did not end with status 0");
 	}
-	while (dead_count > 0)
-		waitpid(dead[--dead_count], NULL, 0);
+	for (; dead_count > 0; dead_count--, dead_first = (dead_first + 1) % DEAD_MAX)
+		waitpid(dead[dead_first].pid, NULL, 0);
 	return NULL;
 }
