@@ -1,41 +1,32 @@
 #include "apps/mos_run/backoff.h"
 
-#include <stdbool.h>
+#define BUCKET_NS (BACKOFF_TOKENS * BACKOFF_TOKEN_NS) /* from empty to full */
 
-static uint64_t doubled(uint64_t delay_ns)
+/* Take a token; the time until it is there. */
+static uint64_t take_token(struct backoff *b, uint64_t now_ns)
 {
-	return delay_ns * 2 < BACKOFF_LAST_NS ? delay_ns * 2 : BACKOFF_LAST_NS;
+	if (b->full_ns < now_ns)
+		b->full_ns = now_ns;
+	/* Who dies without having waited for its token owes no more than that one. */
+	if (b->full_ns > now_ns + BUCKET_NS)
+		b->full_ns = now_ns + BUCKET_NS;
+	b->full_ns += BACKOFF_TOKEN_NS;
+	return b->full_ns > now_ns + BUCKET_NS ? b->full_ns - now_ns - BUCKET_NS : 0;
 }
 
-/* The delay for this death; the one for the next death is prepared. */
-static uint64_t next_delay(struct backoff *b, bool quick)
-{
-	uint64_t delay_ns = b->next_ns;
-
-	if (delay_ns == 0 && !quick) {
-		b->next_ns = BACKOFF_FIRST_NS;
-		return 0;
-	}
-	if (delay_ns == 0)
-		delay_ns = BACKOFF_FIRST_NS;
-	b->next_ns = doubled(delay_ns);
-	return delay_ns;
-}
-
-enum backoff_verdict backoff_on_death(struct backoff *b, enum backoff_death death,
+enum backoff_verdict backoff_on_death(struct backoff *b, enum backoff_death death, uint64_t now_ns,
                                       uint64_t lived_ns, uint64_t *delay_ns)
 {
-	bool quick = lived_ns < BACKOFF_QUICK_NS;
-
 	*delay_ns = 0;
 	if (death == BACKOFF_ENDED)
 		return BACKOFF_END;
-	if (lived_ns >= BACKOFF_FORGET_NS)
-		*b = (struct backoff){0};
-
-	b->failures = quick && death == BACKOFF_FAILED ? b->failures + 1 : 0;
+	if (death == BACKOFF_NO_PRIMARY) {
+		*delay_ns = BACKOFF_TOKEN_NS;
+		return BACKOFF_RESTART;
+	}
+	b->failures = death == BACKOFF_FAILED && lived_ns < BACKOFF_QUICK_NS ? b->failures + 1 : 0;
 	if (b->failures >= BACKOFF_FAILURES_MAX)
 		return BACKOFF_GIVE_UP;
-	*delay_ns = next_delay(b, quick);
+	*delay_ns = take_token(b, now_ns);
 	return BACKOFF_RESTART;
 }
