@@ -166,7 +166,7 @@ static void sleep_ns(uint64_t ns)
 /* Until somebody is due, but not for ever. */
 static void wait_for_moment(void)
 {
-	uint64_t now = now_ns(), next = seats_next_ns();
+	uint64_t now = now_ns(), next = seats_next_ns(now);
 	uint64_t ns = next <= now ? 0 : next - now;
 
 	take_said(ns > 5000000 ? 5 : (int)(ns / 1000000));

@@ -352,7 +352,7 @@ int main(int argc, char **argv)
 	mtcp_register_signal(SIGTERM, on_signal);
 	context = mctx = mtcp_create_context(0);
 	if (mctx == NULL)
-		return EXIT_FAILURE;
+		return errno == EBUSY ? SINK_BUSY : EXIT_FAILURE;
 	if (mtcp_flow_area_len(mctx) < (ssize_t)sizeof(struct sink_flow)) {
 		errno = ENOSPC;
 		fail("flow_area");

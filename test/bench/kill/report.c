@@ -48,6 +48,7 @@ static unsigned make_rows(struct row rows[static ROWS_MAX])
 		{"kills_attaching", "before they served a shard", s->attaching},
 		{"kills_serving", "while they served one", s->serving},
 		{"kills_per_s", "", ratio(s->kills, killing_s)},
+		{"refused", "successors that came too early", s->refused},
 		{"deaths", "that the primary has noticed on a shard", deaths.count},
 		{"deaths_in_hand", "with packets in hand", deaths.in_hand},
 		{"suspects", "packets that were worked on", deaths.suspects},

@@ -11,19 +11,21 @@
 #include <unistd.h>
 
 #include "test/bench/kill/content.h"
+#include "test/bench/kill/sink.h"
 #include "test/mp/harness.h"
 
 enum {
 	SEATS_MAX = 16,
 	DEAD_MAX = 256,
 	REAP_MS = 500,
-	ATTACH_SHARE = 8, /* of so many workers one is killed while it attaches */
-	WEDGE_MS = 30000, /* until a shard is served again */
+	DYING_NS = 300000, /* between two looks at who dies */
+	ATTACH_SHARE = 8,  /* of so many workers one is killed while it attaches */
+	WEDGE_MS = 30000,  /* until a shard is served again */
 };
 
 struct seat {
 	pid_t pid;
-	bool serves;
+	enum { DYING, STARTING, SERVING } state;
 	uint64_t unserved_ns; /* since when, if it does not serve */
 	uint64_t due_ns;      /* UINT64_MAX: when it serves, it will be known */
 };
@@ -70,7 +72,7 @@ static void sit_down(unsigned i, uint64_t now)
 	struct seat *s = &seats[i];
 	pid_t self = getpid();
 
-	s->serves = false;
+	s->state = STARTING;
 	s->due_ns = random_below(ATTACH_SHARE) == 0
 	                    ? now + random_below((uint64_t)opt.attach_ms * 1000000)
 	                    : UINT64_MAX;
@@ -102,16 +104,38 @@ static void kill_seat(unsigned i, uint64_t now)
 	struct seat *s = &seats[i];
 
 	seats_sum.kills++;
-	seats_sum.serving += s->serves;
-	seats_sum.attaching += !s->serves;
+	seats_sum.serving += s->state == SERVING;
+	seats_sum.attaching += s->state != SERVING;
 	kill(s->pid, SIGKILL);
+	if (s->state == SERVING)
+		s->unserved_ns = now;
+	s->state = DYING;
+	s->due_ns = UINT64_MAX;
+}
+
+/* As whoever starts workers again would do it: when the dead one is gone. */
+static void follow(unsigned i, uint64_t now)
+{
+	struct seat *s = &seats[i];
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return;
 	if (dead_count == DEAD_MAX)
 		reap(UINT64_MAX);
 	dead[(dead_first + dead_count) % DEAD_MAX].pid = s->pid;
 	dead[(dead_first + dead_count++) % DEAD_MAX].since_ns = now;
-	if (s->serves)
-		s->unserved_ns = now;
 	sit_down(i, now);
+}
+
+/* It has ended. It may have come before the primary knew that its predecessor is dead. */
+static bool start_again(unsigned i, int status, uint64_t now)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != SINK_BUSY)
+		return false;
+	seats_sum.refused++;
+	sit_down(i, now);
+	return true;
 }
 
 /* ---- the run ---- */
@@ -147,7 +171,7 @@ void seats_take(const struct primary_said *said)
 	uint64_t now = now_ns();
 
 	if (said->what == SAID_SERVED && said->pid == s->pid) {
-		s->serves = true;
+		s->state = SERVING;
 		s->due_ns = now + random_below(work_ns(now - s->unserved_ns));
 	} else if (said->what == SAID_UNSERVED_FOR) {
 		seats_sum.unserved_count++;
@@ -157,13 +181,15 @@ void seats_take(const struct primary_said *said)
 	}
 }
 
-uint64_t seats_next_ns(void)
+uint64_t seats_next_ns(uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (unsigned i = 0; i < opt.count; i++)
-		if (seats[i].due_ns < next)
-			next = seats[i].due_ns;
+	for (unsigned i = 0; i < opt.count; i++) {
+		uint64_t due = seats[i].state == DYING ? now + DYING_NS : seats[i].due_ns;
+
+		next = due < next ? due : next;
+	}
 	return next;
 }
 
@@ -175,27 +201,40 @@ static const char *complain(unsigned i, const char *what)
 	return text;
 }
 
+static const char *tend(unsigned i, uint64_t now, bool kill)
+{
+	struct seat *s = &seats[i];
+	int status;
+
+	if (s->state == DYING) {
+		follow(i, now);
+		return NULL;
+	}
+	if (kill && s->due_ns <= now) {
+		kill_seat(i, now);
+		return NULL;
+	}
+	if (s->state == STARTING && now > s->unserved_ns + (uint64_t)WEDGE_MS * 1000000)
+		return complain(i, "wedged: does not get to serve");
+	if (waitpid(s->pid, &status, WNOHANG) != 0 && !start_again(i, status, now))
+		return complain(i, "has ended by itself");
+	return NULL;
+}
+
 const char *seats_tend(uint64_t now, bool kill)
 {
-	reap(now);
-	for (unsigned i = 0; i < opt.count; i++) {
-		struct seat *s = &seats[i];
+	const char *wrong = NULL;
 
-		if (kill && s->due_ns <= now)
-			kill_seat(i, now);
-		if (!s->serves && now > s->unserved_ns &&
-		    now - s->unserved_ns > (uint64_t)WEDGE_MS * 1000000)
-			return complain(i, "wedged: does not get to serve");
-		if (waitpid(s->pid, NULL, WNOHANG) != 0)
-			return complain(i, "has ended by itself");
-	}
-	return NULL;
+	reap(now);
+	for (unsigned i = 0; i < opt.count && wrong == NULL; i++)
+		wrong = tend(i, now, kill);
+	return wrong;
 }
 
 bool seats_all_serve(void)
 {
 	for (unsigned i = 0; i < opt.count; i++)
-		if (!seats[i].serves)
+		if (seats[i].state != SERVING)
 			return false;
 	return true;
 }

@@ -1,11 +1,13 @@
 /*
  * Who works on which shard, and who dies when: one seat for each shard.
  *
- *   STARTING  its worker attaches, and is killed in that perhaps
- *   SERVING   it takes packets until its moment comes
+ *   STARTING -> SERVING -> DYING -> STARTING ...
+ *      its worker attaches, and is killed in that perhaps
+ *                  takes packets until its moment comes
+ *                             is killed, but the kernel is not done with it yet
  *
  * A moment is drawn when a worker starts, and again when it serves. A successor is started as soon
- * as the signal is sent.
+ * as the dead one is gone.
  */
 #ifndef MOS_BENCH_KILL_SEATS_H
 #define MOS_BENCH_KILL_SEATS_H
@@ -26,6 +28,7 @@ struct seats_options {
 
 struct seats_sum {
 	uint64_t kills, attaching, serving; /* kills, by what the primary had said of the victim */
+	uint64_t refused; /* successors that came before the primary knew of the death */
 	double unserved_ms_max, unserved_ms_total;
 	uint64_t unserved_count;
 };
@@ -40,7 +43,7 @@ void seats_start(void);
 void seats_take(const struct primary_said *s);
 
 /* The next moment somebody is due; in ns. */
-uint64_t seats_next_ns(void);
+uint64_t seats_next_ns(uint64_t now);
 
 /* Kill who is due, and start successors. NULL, or what is wrong: a wedge, a worker that ended. */
 const char *seats_tend(uint64_t now, bool kill);

@@ -22,6 +22,9 @@
 
 #include "test/bench/kill/sha256.h"
 
+/* Its exit status when no shard is free. */
+#define SINK_BUSY 75
+
 struct sink_slot {
 	uint64_t from; /* where the piece begins */
 	uint64_t next; /* and ends, so far */
