@@ -365,19 +365,27 @@ bool harness_wait_counter(const char *name, uint64_t n, int timeout_ms)
 
 /* ---- workers ---- */
 
-struct worker harness_launch_worker(unsigned shard, const char *const options[])
+struct worker harness_launch_program(unsigned shard, const char *const argv[])
 {
-	char path[300], env[32];
-	const char *argv[16] = {path, "-f", harness.conf};
 	struct worker w = {.shard = shard, .born = proc_mark(harness.primary)};
+	char env[32];
 
-	for (unsigned i = 0; options != NULL && options[i] != NULL; i++)
-		argv[3 + i] = options[i];
-	snprintf(path, sizeof(path), "%s/test/mp/worker_app", harness.build);
 	snprintf(env, sizeof(env), "MOS_SHARD=%u", shard);
 	w.proc = proc_start(argv, env);
 	latest[launched++ % 32] = w;
 	return w;
+}
+
+struct worker harness_launch_worker(unsigned shard, const char *const options[])
+{
+	const char *argv[16] = {NULL, "-f", harness.conf};
+	char path[300];
+
+	for (unsigned i = 0; options != NULL && options[i] != NULL; i++)
+		argv[3 + i] = options[i];
+	snprintf(path, sizeof(path), "%s/test/mp/worker_app", harness.build);
+	argv[0] = path;
+	return harness_launch_program(shard, argv);
 }
 
 bool harness_wait_served(const struct worker *w, int timeout_ms)
@@ -407,7 +415,7 @@ struct worker harness_start_worker(unsigned shard, const char *const options[])
 	return w;
 }
 
-static void forget(struct worker *w)
+void harness_forget_worker(struct worker *w)
 {
 	for (unsigned i = 0; i < 32; i++)
 		if (latest[i].proc == w->proc)
@@ -430,14 +438,14 @@ void harness_stop_worker(struct worker *w)
 	         (int)proc_pid(w->proc));
 	expect(proc_wait_line(harness.primary, &mark, text, NULL, SOON_MS),
 	       "shard %u was not given back", w->shard);
-	forget(w);
+	harness_forget_worker(w);
 }
 
 void harness_kill_worker(struct worker *w)
 {
 	proc_signal(w->proc, SIGKILL);
 	expect(proc_wait_end(w->proc, SOON_MS) != -1, "a killed worker does not die");
-	forget(w);
+	harness_forget_worker(w);
 }
 
 struct app_report harness_ask_worker(const struct worker *w)

@@ -101,7 +101,10 @@ struct worker {
 /* Start the test application with these options (NULL-terminated, or NULL) for the shard. */
 struct worker harness_launch_worker(unsigned shard, const char *const options[]);
 
-/* The same, and wait until it serves its shard and takes packets. */
+/* Start another program: argv[0], looked up in PATH, and what follows. */
+struct worker harness_launch_program(unsigned shard, const char *const argv[]);
+
+/* Start the test application, and wait until it serves its shard and takes packets. */
 struct worker harness_start_worker(unsigned shard, const char *const options[]);
 
 /* Has the primary said that this worker serves its shard? Waits for it up to timeout_ms. */
@@ -113,6 +116,9 @@ bool harness_wait_up(const struct worker *w, int timeout_ms);
 /* End it and free it: by SIGINT, which must give the shard back with status 0; by SIGKILL. */
 void harness_stop_worker(struct worker *w);
 void harness_kill_worker(struct worker *w);
+
+/* Free one that has ended. */
+void harness_forget_worker(struct worker *w);
 
 /* What a worker tells on SIGUSR1. */
 struct app_report {
