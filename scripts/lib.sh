@@ -25,8 +25,9 @@ wait_for() {
 	done
 }
 
-# build_tree DIRECTORY [MESON-OPTION...]: configure and build the tree there. Says nothing unless
-# it fails.
+# build_tree DIRECTORY [MESON-OPTION...]: configure and build the tree there, or of it what the array
+# build_targets names. Says nothing unless it fails.
+build_targets=()
 build_tree() {
 	local dir=$1 log
 	shift
@@ -34,7 +35,7 @@ build_tree() {
 
 	[[ ! -f $dir/build.ninja ]] || setup+=(--reconfigure)
 	log=$(mktemp)
-	if ! { "${setup[@]}" && ninja -C "$dir"; } >"$log" 2>&1; then
+	if ! { "${setup[@]}" && ninja -C "$dir" "${build_targets[@]}"; } >"$log" 2>&1; then
 		tail -n 40 "$log" >&2
 		rm -f "$log"
 		return 1
