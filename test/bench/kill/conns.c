@@ -51,11 +51,13 @@ uint64_t conn_stream(uint32_t number, int receiver)
 
 __attribute__((format(printf, 1, 2))) static const char *wrong(const char *format, ...)
 {
-	static char text[512];
+	static char texts[2][512]; /* what is wrong may stand in what is wrong around it */
+	static unsigned turn;
+	char *text = texts[turn++ % 2];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(text, sizeof(texts[0]), format, args);
 	va_end(args);
 	return text;
 }
