@@ -55,9 +55,9 @@ enum mtcp_hook_point {
 enum { MOS_SIDE_CLI = 0, MOS_SIDE_SVR = 1, MOS_SIDE_BOTH = 2 };
 
 /*
- * Built-in events, one bit each; bits 0 to 11 are reserved for them. Behind each: the hooks at
- * which it can be registered, and the `side` its callback gets. Those marked - never occur and
- * are defined for old programs. What happens together runs in the order of the bits.
+ * Built-in events, one bit each; bits 0 to 15 are reserved for them (bit 12: mos_ext.h). Behind
+ * each: the hooks at which it can be registered, and the `side` its callback gets. Those marked -
+ * never occur and are defined for old programs. What happens together runs in the order of the bits.
  * MOS_ON_CONN_END comes for each of the two sides, RCV before SND, together with a
  * MOS_ON_TCP_STATE_CHANGE: a callback registered at one hook is called twice. Sections 4.2, 4.3.
  */
@@ -237,7 +237,7 @@ enum mtcp_action {
 
 typedef unsigned char byte;
 
-/* A built-in event bit, or the id of a user-defined event: a plain number >= 4096, not a mask. */
+/* A built-in event bit, or the id of a user-defined event: a plain number >= 65536, not a mask. */
 typedef uint64_t event_t;
 
 /* What a user-defined event hands to its filter and callback. */

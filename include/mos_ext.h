@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Grows with each addition to this file. */
-#define MOS_EXT_VERSION 4
+#define MOS_EXT_VERSION 5
 
 /*
  * Say why the last mtcp_init() or mtcp_create_context() of this process failed: one line without
@@ -112,17 +112,88 @@ int mtcp_sendpkt_ext(mctx_t mctx, int sock, const struct pkt_info *pkt,
  */
 int mtcp_flow_shard(mctx_t mctx, const struct sockaddr *src, const struct sockaddr *dst);
 
-/* The shard this context works on: [0, workers), or -1 with EACCES (bad context). Any thread. */
+/*
+ * The shard this context works on. A program that is to replace another (mos-run restart,
+ * --standby) gets its shard only when the other one has left it: then callbacks begin, and until
+ * then there is none. Any thread.
+ * Returns it, [0, workers), or -1.
+ *   EACCES  bad context
+ *   EAGAIN  there is none yet; again, from a callback
+ */
 int mtcp_own_shard(mctx_t mctx);
 
-/* ---- Memory that outlives the program: stack thread ---- */
+/*
+ * Has the context's shard gone to a successor, by a planned upgrade (mos-run restart)? Then
+ * mtcp_app_join() has returned though nobody asked this program to end; its flows go on in the
+ * other one, so no MOS_ON_CONN_END came, and what the program would tell of them at its end is not
+ * its to tell. What it keeps for itself alone (totals, logs) it writes now. Any thread, also when
+ * the stack thread has ended.
+ * Returns 1 if so, 0 if not, or -1 with EACCES (bad context).
+ */
+int mtcp_handed_over(mctx_t mctx);
+
+/* ---- What outlives the program: stack thread ---- */
+
+/* Built-in events beside those of mos_api.h. */
+enum mos_ext_events {
+	/*
+	 * A flow of the program's predecessor is this program's now. Hook: MOS_NULL; side:
+	 * MOS_SIDE_BOTH. Once per flow and socket, before any other event of the flow, on each
+	 * passive socket whose syn filter would have accepted its first SYN: when the flow's next
+	 * packet comes or its time is up, and else in one of the first rounds of the stack thread
+	 * (mtcp_restoring), or in mtcp_foreach_flow(). First come the sockets that have a callback
+	 * for it, or for an event defined below it, in order of creation. All others get
+	 * MOS_ON_CONN_START instead, once more, as a program expects that does not know of this
+	 * event. Then MOS_ON_ERROR follows where bytes were lost (MOS_GAP_RESTART).
+	 *
+	 * In its callback, and in a CONN_START that comes once more, all calls of the stack thread
+	 * work as in any other; the states are those the flow has by now, and reading goes on where
+	 * the predecessor stopped. There is no packet at hand:
+	 * mtcp_getlastpkt() and mtcp_setlastpkt() give ENODATA. With MOS_STOP_MON the program
+	 * declines the flow.
+	 *
+	 * It may be the base of user-defined events. A flow on which three workers died is not
+	 * told of, nor visited by mtcp_foreach_flow().
+	 */
+	MOS_ON_CONN_RESTORE = 1 << 12,
+};
+
+/*
+ * Call cb(mctx, active_sock, arg) for each flow of the passive socket sock, in no special order,
+ * but not for those it has stopped on both sides. Flows of the predecessor that are pending
+ * (mtcp_restoring) are restored first, those of other sockets too, with all their events: so one
+ * call from a first timer does all of it before the next packet.
+ *
+ * cb may call whatever a timer may, mtcp_foreach_flow() included. Flows that it ends, its own or
+ * others (MOS_STOP_MON), are gone at once and not visited; one that the callback around this call
+ * is about goes when that one has returned. There is no packet at hand, as in a timer. When cb
+ * closes sock, that was the last flow. Packets wait meanwhile, as many as the ring holds: visiting
+ * a million flows takes its time, though it counts as no stall.
+ *
+ * Returns 0 when all were visited; or what cb has returned, once that is not 0, without visiting
+ * the others; or -1.
+ *   EACCES  bad context
+ *   EPERM   outside the stack thread
+ *   EBADF   no such passive or raw socket
+ *   EINVAL  cb is NULL, or the socket is not passive
+ *   EAGAIN  flows are pending, and this is a callback about a packet or a flow; again, from a timer
+ */
+int mtcp_foreach_flow(mctx_t mctx, int sock, int (*cb)(mctx_t mctx, int active_sock, void *arg),
+                      void *arg);
 
 /*
  * Find the memory that belongs to a flow: `flow_area` bytes (configuration, a multiple of 8), zero
  * when the flow begins. The program's successor, after an upgrade or a crash, finds in it what
- * was stored last, also while MOS_ON_CONN_START is raised again. It may be torn where the program
- * died in the middle of a change: store what makes it valid last. Aligned to 8; one per flow, for
- * all its sockets. Valid until the flow's last MOS_ON_CONN_END has returned.
+ * was stored last, from MOS_ON_CONN_RESTORE on. It may be torn where the program died in the
+ * middle of a change: store what makes it valid last. What is in it, a version tells
+ * (MOS_AREA_VERSION). Aligned to 8; one per flow, for all its sockets. Valid until the flow's last
+ * MOS_ON_CONN_END has returned.
+ *
+ * A uctx (mtcp_set_uctx) that leads into the area of its flow outlives the program too: in
+ * MOS_ON_CONN_RESTORE the successor's mtcp_get_uctx() leads to the same place. Any other is NULL
+ * then. Which sockets correspond is a matter of order: the n-th passive socket that a program
+ * creates in its context has what the n-th of its predecessor had, closed ones counted; beyond the
+ * eighth none is kept.
  * Returns it, *len (may be NULL) its bytes; or NULL.
  *   EACCES  bad context
  *   EPERM   outside the stack thread
@@ -139,8 +210,8 @@ void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len);
 ssize_t mtcp_flow_area_len(mctx_t mctx);
 
 /*
- * Are there flows of the program's predecessor for which MOS_ON_CONN_START was not raised again
- * yet? So it is in the first rounds of the stack thread, while new flows begin already: who gives
+ * Are there flows of the program's predecessor for which MOS_ON_CONN_RESTORE, or
+ * MOS_ON_CONN_START again, was not raised yet? So it is in the first rounds of the stack thread, while new flows begin already: who gives
  * out what a flow holds (ports, addresses, numbers) learns only afterwards what is taken. Stack
  * thread.
  * Returns 1 if there may be, 0 from then on when there are none, or -1.
@@ -224,14 +295,16 @@ struct mos_stream_gap {
 int mtcp_stream_gap(mctx_t mctx, int sock, int side, struct mos_stream_gap *gap);
 
 /*
- * More options of level SOL_MONSOCKET: set, int 0 or 1 (default 0; others EINVAL). A passive socket
- * (any thread): for flows to come, 1 if one of the flow's sockets says so; an active one (stack
- * thread): for all sockets of the flow. 1: bytes that were read stay in the buffer until their
- * receiver has acknowledged them, as far as the limit goes. So a segment that comes again with
- * other bytes is noticed (MOS_GAP_CONFLICT) though they have been read, for the price of a copy of
- * all bytes.
+ * More options of level SOL_MONSOCKET: set, int 0 or 1 (default 0; others EINVAL), where nothing
+ * else is said. A passive socket (any thread): for flows to come, 1 if one of the flow's sockets
+ * says so; an active one (stack thread): for all sockets of the flow.
  */
 enum mos_ext_socket_opts {
+	/*
+	 * 1: bytes that were read stay in the buffer until their receiver has acknowledged them, as
+	 * far as the limit goes. So a segment that comes again with other bytes is noticed
+	 * (MOS_GAP_CONFLICT) though they have been read, for the price of a copy of all bytes.
+	 */
 	MOS_CLIKEEP = 0x101,
 	MOS_SVRKEEP = 0x102,
 
@@ -252,6 +325,16 @@ enum mos_ext_socket_opts {
 	 * socket.
 	 */
 	MOS_LAST_PACKETS = 0x104,
+
+	/*
+	 * set, uint32_t: the program's own number for what it stores in areas (mtcp_flow_area), so
+	 * that a successor that stores something else knows what it finds, and can convert it.
+	 * Passive: for flows to come; of the flow's sockets the first that was created and has said
+	 * one counts. Active (get, set): of this flow. 0: nobody has said one. The area of a flow
+	 * that is taken over keeps its version until the successor sets another; one who converts
+	 * does that last. ENOSYS: flow_area is 0. EINVAL: *optlen is less than its size.
+	 */
+	MOS_AREA_VERSION = 0x105,
 };
 
 #ifdef __cplusplus

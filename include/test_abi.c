@@ -121,7 +121,9 @@ START_TEST(constants_keep_their_published_values)
 		VALUE(TCP_LAST_ACK, 9),
 		VALUE(TCP_TIME_WAIT, 10),
 
-		VALUE(MOS_EXT_VERSION, 4),
+		VALUE(MOS_EXT_VERSION, 5),
+		VALUE(MOS_ON_CONN_RESTORE, 1 << 12),
+		VALUE(MOS_AREA_VERSION, 0x105),
 
 		VALUE(MOS_EPOLL_CTL_ADD, 1),
 		VALUE(MOS_EPOLL_CTL_DEL, 2),
@@ -393,6 +395,9 @@ SIGNATURE(mtcp_timer_cancel,   int, mctx_t, mos_timer_t);
 SIGNATURE(mtcp_getlastpkt_ext, int, mctx_t, int, int, struct pkt_info *, struct pkt_info_ext *);
 SIGNATURE(mtcp_flow_area_len,  ssize_t, mctx_t);
 SIGNATURE(mtcp_restoring,      int, mctx_t);
+SIGNATURE(mtcp_handed_over,    int, mctx_t);
+SIGNATURE(mtcp_own_shard,      int, mctx_t);
+SIGNATURE(mtcp_foreach_flow,   int, mctx_t, int, int (*)(mctx_t, int, void *), void *);
 
 /* clang-format on */
 

@@ -91,6 +91,7 @@ struct mos_ctx {
 	_Atomic uint32_t callers; /* API calls under way that any thread may make */
 	_Atomic bool stop;        /* asked to end */
 	_Atomic bool open;        /* the application has set up: take packets */
+	_Atomic bool handed_over; /* the shard went to a successor: a planned upgrade */
 	pthread_t thread;
 	pthread_t creator; /* thread that created it */
 

@@ -2,14 +2,15 @@
 #include <errno.h>
 
 #include "mos_ext.h"
+#include "secondary/flow_area/flow_area.h"
 #include "secondary/worker.h"
-#include "shared/root/user_area.h"
 
 void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len)
 {
 	struct mos_ctx *c = mos_ctx_live(mctx, true);
+	size_t bytes = 0;
 	uint32_t flow;
-	struct mos_area *area;
+	void *area;
 
 	if (c == NULL)
 		return NULL;
@@ -17,14 +18,14 @@ void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len)
 		errno = EBADF;
 		return NULL;
 	}
-	area = mos_shard_user_area(c->shard, flow);
+	area = mos_flow_area_bytes(c->shard, flow, &bytes);
 	if (area == NULL) {
 		errno = ENOSYS;
 		return NULL;
 	}
 	if (len != NULL)
-		*len = c->shard->user_area_bytes - sizeof(*area);
-	return area->bytes;
+		*len = bytes;
+	return area;
 }
 
 ssize_t mtcp_flow_area_len(mctx_t mctx)

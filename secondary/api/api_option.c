@@ -5,6 +5,7 @@
 
 #include "mos_ext.h"
 #include "secondary/api/api_priv.h"
+#include "secondary/flow_area/flow_area.h"
 #include "secondary/pipeline/pipeline.h"
 #include "secondary/worker.h"
 
@@ -38,6 +39,20 @@ static int get_timestamp(struct mos_ctx *c, const struct asked *a, void *optval,
 		return EINVAL;
 	memcpy(optval, &us, sizeof(us));
 	*optlen = sizeof(us);
+	return 0;
+}
+
+static int get_area_version(struct mos_ctx *c, const struct asked *a, void *optval,
+                            socklen_t *optlen)
+{
+	uint32_t version;
+
+	if (optval == NULL || optlen == NULL || *optlen < sizeof(version))
+		return EINVAL;
+	if (mos_flow_area_version(c->shard, a->flow, &version) != 0)
+		return ENOSYS;
+	memcpy(optval, &version, sizeof(version));
+	*optlen = sizeof(version);
 	return 0;
 }
 
@@ -125,6 +140,7 @@ static const struct getter {
 	{MOS_INFO_SVRBUF, MOS_SVR, get_info},
 	{MOS_FRAGINFO_CLIBUF, MOS_CLI, get_fragments},
 	{MOS_FRAGINFO_SVRBUF, MOS_SVR, get_fragments},
+	{MOS_AREA_VERSION, MOS_CLI, get_area_version},
 	{MOS_SEQ_REMAP, MOS_CLI, get_remap}, /* of the side that is asked for */
 };
 
@@ -206,7 +222,7 @@ static int stop_monitoring(struct mos_ctx *c, const struct target *t, int side)
 		return EINVAL;
 	if (t->flow == MOS_FLOW_NONE)
 		return EPERM;
-	t->mon->flows[t->flow].stopped |= sides;
+	mos_flow_sock_stop(&t->mon->flows[t->flow], sides);
 	mos_flow_not_read_by(c, t->flow, sides, (unsigned)t->mon->passive);
 	if (mos_flow_in_hand(c, t->flow))
 		c->stopped_flow = t->flow;
@@ -327,6 +343,31 @@ static int set_remap(struct mos_ctx *c, int sock, const void *optval, socklen_t 
 	return edit_lengths(c, &t, &info);
 }
 
+/* ---- set: what lies in areas ---- */
+
+static int set_area_version(struct mos_ctx *c, int sock, const void *optval, socklen_t optlen)
+{
+	struct target t;
+	uint32_t version;
+	int err = find_target(c, sock, &t);
+
+	if (err != 0)
+		return err;
+	if (optval == NULL)
+		return EFAULT;
+	if (optlen < sizeof(version))
+		return EINVAL;
+	memcpy(&version, optval, sizeof(version));
+	if (c->root->settings.flow_area == 0)
+		return ENOSYS;
+	if (t.flow != MOS_FLOW_NONE)
+		return -mos_flow_area_set_version(c->shard, t.flow, version);
+	mos_socket_set_area_version(t.mon, version);
+	return 0;
+}
+
+/* ---- set: all ---- */
+
 int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *optval,
                     socklen_t optlen)
 {
@@ -336,10 +377,13 @@ int mtcp_setsockopt(mctx_t mctx, int sock, int level, int optname, const void *o
 
 	if (c == NULL)
 		return -1;
-	if (level != SOL_MONSOCKET ||
-	    (s == NULL && optname != MOS_STOP_MON && optname != MOS_SEQ_REMAP))
-		return fail(ENOSYS);
-	err = optname == MOS_SEQ_REMAP ? set_remap(c, sock, optval, optlen)
-	                               : set_option(c, sock, s, optval, optlen);
+	if (level == SOL_MONSOCKET && optname == MOS_SEQ_REMAP)
+		err = set_remap(c, sock, optval, optlen);
+	else if (level == SOL_MONSOCKET && optname == MOS_AREA_VERSION)
+		err = set_area_version(c, sock, optval, optlen);
+	else if (level == SOL_MONSOCKET && (s != NULL || optname == MOS_STOP_MON))
+		err = set_option(c, sock, s, optval, optlen);
+	else
+		err = ENOSYS;
 	return err == 0 ? 0 : fail(err);
 }

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "secondary/api/api_priv.h"
+#include "secondary/flow_area/flow_area.h"
 #include "secondary/worker.h"
 
 int mtcp_socket(mctx_t mctx, int domain, int type, int protocol)
@@ -52,13 +53,19 @@ void mtcp_set_uctx(mctx_t mctx, int sock, void *uctx)
 {
 	struct mos_ctx *c = mos_ctx_live(mctx, true);
 	void **where = c != NULL ? uctx_of(c, sock) : NULL;
+	const struct mos_mon_sock *m;
+	uint32_t flow;
 
 	if (c == NULL)
 		return;
-	if (where == NULL)
+	if (where == NULL) {
 		errno = EBADF;
-	else
-		*where = uctx;
+		return;
+	}
+	*where = uctx;
+	m = mos_socket_of_active(&c->sockets, sock, &flow);
+	if (m != NULL)
+		mos_flow_area_keep_uctx(c->shard, flow, m->nth, uctx);
 }
 
 void *mtcp_get_uctx(mctx_t mctx, int sock)

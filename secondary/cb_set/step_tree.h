@@ -3,10 +3,10 @@
  * steps in the order in which they run:
  *
  *   tree of PKT_IN at SND            steps          end
- *     4096 filter a, callback x      0: 4096         3     step i with everything below it
- *       4098 filter b, callback y    1: 4098         2     is [i, end)
- *       4099 (raised), callback z    2: 4099         3
- *     4097 filter c, callback w      3: 4097         4
+ *     65536 filter a, callback x      0: 65536        3     step i with everything below it
+ *       65538 filter b, callback y    1: 65538        2     is [i, end)
+ *       65539 (raised), callback z    2: 65539        3
+ *     65537 filter c, callback w      3: 65537        4
  *
  * base first, then children in the order they were defined; an event without callback is there if
  * one below it has one, since its filter decides about that one. So equal callbacks give equal

@@ -96,7 +96,7 @@ static void purge_all(void)
 	while (t.cursor != 0);
 }
 
-/* Steps of a tree as text: "4096x 4098- 4099y" (callback x, y or none), with ends. */
+/* Steps of a tree as text: "65536x 65538- 65539y" (callback x, y or none), with ends. */
 static const char *steps(const struct mos_cb_set *set, enum mos_hook hook, unsigned bit)
 {
 	const struct mos_tree *tree = set->tree[hook][bit];
@@ -170,7 +170,7 @@ START_TEST(the_last_registration_wins)
 	struct mos_cb_set *set = change(empty(), A, SND, cb_x);
 
 	set = change(set, A, SND, cb_y);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096y:1");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536y:1");
 }
 END_TEST
 
@@ -193,11 +193,11 @@ START_TEST(hooks_have_independent_callbacks)
 	struct mos_cb_set *set = change(empty(), A, SND, cb_x);
 
 	set = change(set, A, RCV, cb_y);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096x:1");
-	ck_assert_str_eq(steps(set, RCV, PKT_IN_BIT), "4096y:1");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536x:1");
+	ck_assert_str_eq(steps(set, RCV, PKT_IN_BIT), "65536y:1");
 	set = change(set, A, SND, NULL);
 	ck_assert_uint_eq(set->mask[SND], 0);
-	ck_assert_str_eq(steps(set, RCV, PKT_IN_BIT), "4096y:1");
+	ck_assert_str_eq(steps(set, RCV, PKT_IN_BIT), "65536y:1");
 }
 END_TEST
 
@@ -210,7 +210,7 @@ START_TEST(steps_are_base_first_then_children_in_order_of_definition)
 	set = change(set, C, SND, cb_x);
 	set = change(set, B, SND, cb_y);
 	set = change(set, A, SND, cb_y);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096y:3 4098y:2 4099x:3 4097x:4");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536y:3 65538y:2 65539x:3 65537x:4");
 	ck_assert_uint_eq(set->mask[SND], MOS_ON_PKT_IN);
 }
 END_TEST
@@ -219,10 +219,10 @@ START_TEST(what_decides_about_an_event_is_there_without_callback)
 {
 	struct mos_cb_set *set = change(empty(), B, SND, cb_x);
 
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096-:2 4098x:2");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536-:2 65538x:2");
 	set = change(set, C, SND, cb_x);
 	set = change(set, B, SND, NULL);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4097x:1"); /* and goes with it */
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65537x:1"); /* and goes with it */
 }
 END_TEST
 
@@ -233,9 +233,9 @@ START_TEST(what_others_need_stays_when_its_callback_goes)
 	set = change(set, R, SND, cb_y);
 	set = change(set, A, SND, cb_y);
 	set = change(set, A, SND, NULL);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096-:3 4098x:2 4099y:3");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536-:3 65538x:2 65539y:3");
 	set = change(set, B, SND, NULL);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096-:2 4099y:2");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536-:2 65539y:2");
 	set = change(set, R, SND, NULL);
 	ck_assert_ptr_eq(set, t.empty);
 }
@@ -247,8 +247,8 @@ START_TEST(trees_of_different_roots_are_apart)
 	struct mos_cb_set *set = change(change(empty(), A, SND, cb_x), end, SND, cb_y);
 
 	ck_assert_uint_eq(set->mask[SND], MOS_ON_PKT_IN | MOS_ON_CONN_END);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096x:1");
-	ck_assert_str_eq(steps(set, SND, 10), "4100y:1");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536x:1");
+	ck_assert_str_eq(steps(set, SND, 10), "65540y:1");
 }
 END_TEST
 
@@ -285,7 +285,7 @@ START_TEST(the_deepest_chain_is_compiled)
 	set = change(set, A, SND, cb_x);
 	set = change(set, leaf - 1, SND, NULL);
 	set = change(set, leaf, SND, NULL);
-	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096x:1");
+	ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536x:1");
 }
 END_TEST
 
@@ -312,7 +312,7 @@ START_TEST(sets_that_nobody_holds_are_freed)
 	mos_cb_set_unref(set);
 	purge_all();
 	ck_assert_uint_eq(t.count, 2);
-	ck_assert_str_eq(steps(kept, SND, PKT_IN_BIT), "4096x:1");
+	ck_assert_str_eq(steps(kept, SND, PKT_IN_BIT), "65536x:1");
 	mos_cb_set_unref(kept);
 	purge_all();
 	ck_assert_uint_eq(t.count, 1);
@@ -326,7 +326,7 @@ START_TEST(a_remembered_change_does_not_lead_to_a_freed_set)
 
 	for (int i = 0; i < 3; i++) {
 		set = mos_cb_sets_change(&t, base, B, SND, cb_y);
-		ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "4096x:2 4098y:2");
+		ck_assert_str_eq(steps(set, SND, PKT_IN_BIT), "65536x:2 65538y:2");
 		mos_cb_set_unref(set);
 		purge_all(); /* AddressSanitizer sees the rest */
 		ck_assert_uint_eq(t.count, 2);

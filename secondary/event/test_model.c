@@ -126,7 +126,7 @@ static int choose_child(int node, uint64_t h)
 
 static bool may_register(int node, enum mos_hook hook)
 {
-	static const uint32_t ok[MOS_HOOK_COUNT] = {0x131, 0x685, 0x685};
+	static const uint32_t ok[MOS_HOOK_COUNT] = {0x1131, 0x685, 0x685};
 
 	return (ok[hook] >> nodes[node].root & 1) != 0;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mos_ext.h"
 #include "mtcp_util.h"
 #include "secondary/util/hold_signals.h"
 
@@ -50,7 +51,8 @@ static void leave(const sigset_t *old)
 }
 
 static const uint16_t registrable[MOS_HOOK_COUNT] = {
-	[MOS_HOOK_NULL] = MOS_ON_PKT_IN | MOS_ON_CONN_NEW_DATA | MOS_ON_ORPHAN | MOS_ON_ERROR,
+	[MOS_HOOK_NULL] = MOS_ON_PKT_IN | MOS_ON_CONN_NEW_DATA | MOS_ON_ORPHAN | MOS_ON_ERROR |
+                          MOS_ON_CONN_RESTORE,
 	[MOS_HOOK_SND] = MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_TCP_STATE_CHANGE |
                          MOS_ON_REXMIT | MOS_ON_CONN_END,
 	[MOS_HOOK_RCV] = MOS_ON_PKT_IN | MOS_ON_CONN_START | MOS_ON_TCP_STATE_CHANGE |

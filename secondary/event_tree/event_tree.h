@@ -3,10 +3,10 @@
  * (specification section 5.1).
  *
  *   PKT_IN                      built-in: bit 0
- *     +-- 4096 filter a         defined: occurs when its base does and the filter says so
- *     |     +-- 4098 filter b
- *     |     +-- 4099            allocated: no filter, occurs when raised
- *     +-- 4097 filter c
+ *     +-- 65536 filter a        defined: occurs when its base does and the filter says so
+ *     |     +-- 65538 filter b
+ *     |     +-- 65539           allocated: no filter, occurs when raised
+ *     +-- 65537 filter c
  *
  * Events are added and never change or go away, so whoever has an event may keep a pointer to it.
  * Ids count up from MOS_UDE_FIRST in order of definition; a base has a smaller id than what is
@@ -23,8 +23,8 @@
 
 #include "mos_api.h"
 
-#define MOS_EVENT_BITS 12    /* built-in events */
-#define MOS_UDE_FIRST  4096  /* id of the first user-defined event */
+#define MOS_EVENT_BITS 13    /* built-in events */
+#define MOS_UDE_FIRST  65536 /* id of the first user-defined event; bits below are reserved */
 #define MOS_UDE_MAX    65536 /* how many can be defined */
 
 /* Where callbacks run, as an index. */

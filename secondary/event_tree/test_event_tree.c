@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "mos_ext.h"
 #include "secondary/event_tree/event_tree.h"
 
 static bool filter_a(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
@@ -50,12 +51,12 @@ static void teardown(void)
 
 /* ---- defining ---- */
 
-START_TEST(ids_count_up_from_4096_in_order_of_definition)
+START_TEST(ids_count_up_from_65536_in_order_of_definition)
 {
-	ck_assert_uint_eq(define(MOS_ON_PKT_IN, filter_a, NULL, 0), 4096);
-	ck_assert_uint_eq(alloc_below(4096), 4097);
-	ck_assert_uint_eq(define(4097, filter_a, NULL, 0), 4098);
-	ck_assert_uint_eq(define(MOS_ON_ERROR, filter_b, NULL, 0), 4099);
+	ck_assert_uint_eq(define(MOS_ON_PKT_IN, filter_a, NULL, 0), 65536);
+	ck_assert_uint_eq(alloc_below(65536), 65537);
+	ck_assert_uint_eq(define(65537, filter_a, NULL, 0), 65538);
+	ck_assert_uint_eq(define(MOS_ON_ERROR, filter_b, NULL, 0), 65539);
 }
 END_TEST
 
@@ -64,17 +65,17 @@ START_TEST(an_event_knows_its_parent_and_its_root)
 	const struct mos_ude *top, *mid, *leaf;
 
 	define(MOS_ON_REXMIT, filter_a, NULL, 0);
-	define(4096, filter_b, NULL, 0);
-	alloc_below(4097);
-	top = mos_ude_lookup(4096);
-	mid = mos_ude_lookup(4097);
-	leaf = mos_ude_lookup(4098);
+	define(65536, filter_b, NULL, 0);
+	alloc_below(65537);
+	top = mos_ude_lookup(65536);
+	mid = mos_ude_lookup(65537);
+	leaf = mos_ude_lookup(65538);
 	ck_assert_ptr_null(top->parent);
 	ck_assert_ptr_eq(mid->parent, top);
 	ck_assert_ptr_eq(leaf->parent, mid);
-	ck_assert_uint_eq(leaf->id, 4098);
+	ck_assert_uint_eq(leaf->id, 65538);
 	ck_assert(top->filter == filter_a && mid->filter == filter_b && leaf->filter == NULL);
-	for (event_t id = 4096; id < 4099; id++)
+	for (event_t id = 65536; id < 65539; id++)
 		ck_assert_uint_eq(mos_ude_lookup(id)->root_bit, 9);
 }
 END_TEST
@@ -150,8 +151,9 @@ START_TEST(a_definition_that_makes_no_sense_is_refused)
 		MOS_ON_TIMEOUT,
 		MOS_ON_DEBUG_MESSAGE,
 		MOS_ON_PKT_IN | MOS_ON_CONN_START,
-		4095,
-		4096,
+		65535,
+		8192,
+		65536,
 		MOS_UDE_FIRST + MOS_UDE_MAX,
 		(event_t)1 << 32,
 		UINT64_MAX,
@@ -165,7 +167,7 @@ START_TEST(a_definition_that_makes_no_sense_is_refused)
 	ck_assert_int_eq(mos_ude_define(MOS_ON_PKT_IN, NULL, NULL, &id), -EINVAL);
 	ck_assert_int_eq(mos_ude_define(MOS_ON_PKT_IN, filter_a, &missing, &id), -EINVAL);
 	ck_assert_uint_eq(id, 7);
-	ck_assert_uint_eq(define(MOS_ON_PKT_IN, filter_a, NULL, 0), 4096);
+	ck_assert_uint_eq(define(MOS_ON_PKT_IN, filter_a, NULL, 0), 65536);
 }
 END_TEST
 
@@ -186,10 +188,10 @@ START_TEST(a_full_table_is_an_answer_and_known_events_stay)
 	define(MOS_ON_PKT_IN, filter_a, NULL, 0);
 	for (unsigned i = 1; i < MOS_UDE_MAX; i++)
 		alloc_below(MOS_UDE_FIRST + i - 1); /* also a chain as deep as can be */
-	ck_assert_int_eq(mos_ude_alloc(4096, &id), -ENOMEM);
+	ck_assert_int_eq(mos_ude_alloc(65536, &id), -ENOMEM);
 	ck_assert_int_eq(mos_ude_define(MOS_ON_PKT_IN, filter_b, NULL, &id), -ENOMEM);
 	ck_assert_uint_eq(id, 0);
-	ck_assert_uint_eq(define(MOS_ON_PKT_IN, filter_a, NULL, 0), 4096);
+	ck_assert_uint_eq(define(MOS_ON_PKT_IN, filter_a, NULL, 0), 65536);
 	ck_assert_ptr_nonnull(mos_ude_lookup(MOS_UDE_FIRST + MOS_UDE_MAX - 1));
 }
 END_TEST
@@ -200,7 +202,7 @@ START_TEST(what_was_not_defined_is_not_found)
 	ck_assert_ptr_null(mos_ude_lookup(0));
 	ck_assert_ptr_null(mos_ude_lookup(MOS_ON_PKT_IN));
 	ck_assert_ptr_null(mos_ude_lookup(4095));
-	ck_assert_ptr_null(mos_ude_lookup(4097));
+	ck_assert_ptr_null(mos_ude_lookup(65537));
 	ck_assert_ptr_null(mos_ude_lookup(MOS_UDE_FIRST + MOS_UDE_MAX));
 	ck_assert_ptr_null(mos_ude_lookup(UINT64_MAX));
 }
@@ -223,6 +225,7 @@ static const struct {
 	{MOS_ON_TCP_STATE_CHANGE, {false, true, true}},
 	{MOS_ON_ORPHAN, {true, false, false}},
 	{MOS_ON_REXMIT, {false, true, true}},
+	{MOS_ON_CONN_RESTORE, {true, false, false}},
 	{MOS_ON_CONN_END, {false, true, true}},
 	{MOS_ON_DEBUG_MESSAGE, {false, false, false}},
 };
@@ -263,7 +266,8 @@ END_TEST
 
 START_TEST(what_is_no_event_is_registered_nowhere)
 {
-	static const event_t none[] = {0, 3, 4095, 4096, 4097, (event_t)1 << 40, UINT64_MAX};
+	static const event_t none[] = {0,         3, 65535, 8192, 65536, 65537, (event_t)1 << 40,
+	                               UINT64_MAX};
 	unsigned bit;
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
@@ -394,7 +398,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, NULL, teardown);
-	tcase_add_test(tc, ids_count_up_from_4096_in_order_of_definition);
+	tcase_add_test(tc, ids_count_up_from_65536_in_order_of_definition);
 	tcase_add_test(tc, an_event_knows_its_parent_and_its_root);
 	tcase_add_test(tc, the_same_base_filter_and_bytes_give_the_same_event);
 	tcase_add_test(tc, no_argument_is_the_same_as_no_bytes);

@@ -14,7 +14,7 @@
  *   flow_stream.c   who reads the streams of a flow, how they are kept, what is told of losses
  *   flow_option.c   what else its sockets want of it: dropped packets hidden, last ones kept
  *   flow_end.c      flows that end, by a packet or by the clock, or are forgotten
- *   restore.c       flows of a predecessor: CONN_START once more
+ *   restore.c       flows of a predecessor: CONN_RESTORE, or CONN_START once more
  *
  * A burst goes through in stages, so that the memory of one packet arrives while another is worked
  * on: meta data, headers and index bucket, flow record, work. The ledger is told before each step
@@ -122,16 +122,19 @@ uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f)
 /*
  * Adoption. begin: arm timers of all records found, mark them to be restored; 0 or -ENOMEM. step:
  * restore some of them, called once per round. flow: this one now, before its packet is looked at.
+ * all: all that are left, in one go; only while nothing is in hand, neither packet nor flow.
  *
  * A flow is attached to the passive sockets whose syn filter accepts a SYN made up from its record,
- * and CONN_START is replayed; one that none accepts is forgotten. mos_restore_flow returns whether
- * the flow is still there.
+ * gets back the uctx that led into its area, and CONN_RESTORE is raised on the sockets that have a
+ * callback for it, then CONN_START on the others; one that no socket accepts is forgotten.
+ * mos_restore_flow returns whether the flow is still there.
  */
 int mos_restore_begin(struct mos_ctx *c);
 void mos_restore_step(struct mos_ctx *c);
+void mos_restore_all(struct mos_ctx *c);
 bool mos_restore_flow(struct mos_ctx *c, uint32_t flow);
 
-/* The flow was adopted, and CONN_START has not been replayed for it yet. */
+/* The flow was adopted, and no socket has been told of it yet. */
 static inline bool mos_restore_pending(const struct mos_ctx *c, uint32_t flow)
 {
 	return mos_unlikely(c->to_restore != NULL) && c->to_restore[flow];

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mos_ext.h"
 #include "secondary/event/event.h"
+#include "secondary/flow_area/flow_area.h"
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
 #include "shared/kill_point/kill_point.h"
@@ -38,6 +40,34 @@ int mos_restore_begin(struct mos_ctx *c)
 	return 0;
 }
 
+/* What the predecessor's uctx led to in the flow's area, they lead to again. */
+static void restore_uctx(struct mos_ctx *c, uint32_t flow)
+{
+	void *uctx[MOS_SOCKETS_MAX];
+
+	if (mos_flow_area_find_uctx(c->shard, flow, uctx))
+		mos_sockets_set_uctx(&c->sockets, flow, uctx);
+}
+
+static void raise_for(struct mos_ctx *c, uint32_t flow, int side, enum mos_hook hook,
+                      uint32_t event, uint8_t socks)
+{
+	if (socks != 0 && mos_event_wanted(c, hook, event))
+		mos_event_flow_some(c, flow, side, MOS_CLI, hook, event, socks);
+}
+
+/* The sockets that know of CONN_RESTORE get that; the others what they know. */
+static void tell_sockets(struct mos_ctx *c, uint32_t flow)
+{
+	uint8_t socks = 0;
+
+	if (mos_event_wanted(c, MOS_HOOK_NULL, MOS_ON_CONN_RESTORE))
+		socks = mos_sockets_await_restore(&c->sockets, flow);
+	raise_for(c, flow, MOS_SIDE_BOTH, MOS_HOOK_NULL, MOS_ON_CONN_RESTORE, socks);
+	raise_for(c, flow, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START, (uint8_t)~socks);
+	raise_for(c, flow, MOS_SVR, MOS_HOOK_RCV, MOS_ON_CONN_START, (uint8_t)~socks);
+}
+
 bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 {
 	const struct mos_flow *f = mos_flow_at(&c->flows, flow);
@@ -56,10 +86,10 @@ bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 	}
 	mos_flow_adopt_streams(c, flow);
 	mos_flow_begin_options(c, flow);
+	restore_uctx(c, flow);
 	mos_kill_point("restore.attached");
 	c->cur.mbuf = NULL; /* the packet in hand is not the one that started the flow */
-	mos_event_flow(c, flow, MOS_CLI, MOS_CLI, MOS_HOOK_SND, MOS_ON_CONN_START);
-	mos_event_flow(c, flow, MOS_SVR, MOS_CLI, MOS_HOOK_RCV, MOS_ON_CONN_START);
+	tell_sockets(c, flow);
 	if (mos_unlikely(f->flags & MOS_FLOW_TORN))
 		mos_flow_tell_restart(c, flow);
 	mos_kill_point("restore.told");
@@ -94,4 +124,17 @@ void mos_restore_step(struct mos_ctx *c)
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
 		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */
 	}
+}
+
+void mos_restore_all(struct mos_ctx *c)
+{
+	struct mos_ledger *ledger = &c->shard->ledger;
+	uint32_t stage = ledger->stage;
+
+	mos_restore_step(c);
+	while (c->to_restore != NULL) {
+		mos_lease_beat(&c->shard->lease); /* a long walk is no stall */
+		mos_restore_step(c);
+	}
+	mos_ledger_stage(ledger, stage);
 }

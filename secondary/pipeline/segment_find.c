@@ -5,6 +5,7 @@
 #include <rte_ether.h>
 
 #include "secondary/event/event.h"
+#include "secondary/flow_area/flow_area.h"
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/flow_stream.h"
 #include "shared/kill_point/kill_point.h"
@@ -31,12 +32,10 @@ static void fill_record(const struct mos_ctx *c, const struct mos_work *w, struc
 }
 
 /* Before the record comes into use: a successor must not find what belonged to another flow. */
-static void clear_area(const struct mos_ctx *c, uint32_t flow)
+static void begin_area(struct mos_ctx *c, uint32_t flow, uint64_t ids)
 {
-	void *area = mos_shard_user_area(c->shard, flow);
-
-	if (mos_unlikely(area != NULL))
-		memset(area, 0, c->shard->user_area_bytes);
+	if (mos_unlikely(c->shard->user_areas != NULL))
+		mos_flow_area_begin(c->shard, flow, mos_sockets_area_version(&c->sockets, ids));
 }
 
 /*
@@ -50,7 +49,7 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 
 	if (ids == 0)
 		return false;
-	clear_area(c, mos_flow_table_next_free(&c->flows));
+	begin_area(c, mos_flow_table_next_free(&c->flows), ids);
 	mos_kill_point("area.zeroed");
 	w->flow = mos_flow_table_insert(&c->flows, &w->key, w->meta->hash);
 	if (w->flow == MOS_FLOW_NONE) {

@@ -126,10 +126,12 @@ static int open_at(struct mos_sockets *s, int id, int type)
 	m->type = type;
 	m->uctx = NULL;
 	m->passive = -1;
+	m->nth = 0;
 	m->flows = NULL;
 	m->swept = 0;
 	atomic_store_explicit(&m->reads, 0, memory_order_relaxed);
 	atomic_store_explicit(&m->options, 0, memory_order_relaxed);
+	atomic_store_explicit(&m->area_version, 0, memory_order_relaxed);
 	for (int side = 0; side < 2; side++) {
 		atomic_store_explicit(&m->buffer[side], -1, memory_order_relaxed);
 		atomic_store_explicit(&m->stream_flags[side], 0, memory_order_relaxed);
@@ -141,6 +143,7 @@ static int open_at(struct mos_sockets *s, int id, int type)
 		m->flows = calloc(s->max_flows, sizeof(*m->flows));
 		if (m->flows == NULL)
 			return -ENOMEM;
+		m->nth = s->passive_made++;
 	}
 	atomic_store_explicit(&m->set, mos_cb_set_ref(s->sets.empty), memory_order_relaxed);
 	atomic_store_explicit(&m->state, MOS_SOCK_OPEN, memory_order_release);

@@ -41,7 +41,7 @@ struct mos_filter;
 struct mos_flow_sock {
 	_Atomic(struct mos_cb_set *) set; /* * with a reference; NULL: not attached */
 	void *uctx;                       /* T */
-	uint8_t stopped;                  /* T MOS_STOP_MON: bit per side */
+	uint8_t stopped; /* T MOS_STOP_MON: bit per side, and of MOS_SIDE_BOTH when both are */
 };
 
 /* mos_mon_sock.options */
@@ -64,12 +64,14 @@ struct mos_mon_sock {
 	_Atomic uint32_t state;           /* enum mos_sock_state */
 	int type;                         /* MOS_SOCK_MONITOR_STREAM or MOS_SOCK_MONITOR_RAW */
 	int passive;                      /* number k of a passive socket, -1 for raw */
+	uint32_t nth;                     /* of the passive ones that were created here, from 0 */
 	_Atomic(struct mos_cb_set *) set; /* with a reference */
 	_Atomic(struct mos_filter *) filter[MOS_FILTER_USES]; /* NULL: accepts all */
 	_Atomic int32_t buffer[2]; /* by side: bytes of unread data to keep, -1 = as configured */
 	_Atomic uint8_t stream_flags[2]; /* by side: MOS_STREAM_LAST, MOS_STREAM_KEEP */
 	_Atomic uint8_t reads;           /* bit per side: some flow was read, so others will be */
 	_Atomic uint8_t options;         /* MOS_SOCK_*, for flows to come */
+	_Atomic uint32_t area_version;   /* MOS_AREA_VERSION, for flows to come */
 	void *uctx;
 	struct mos_flow_sock *flows; /* max_flows entries, passive only */
 	uint32_t swept;              /* of a closed one: entries given back so far */
@@ -79,6 +81,7 @@ struct mos_sockets {
 	pthread_mutex_t lock;
 	uint32_t max_flows;
 	struct mos_mon_sock mon[MOS_MON_ID_MAX];
+	uint32_t passive_made; /* passive sockets created so far; under the lock */
 	struct mos_cb_sets sets;
 	struct mos_filter **replaced; /* to be freed by the sweep */
 	uint32_t replaced_count, replaced_room;
@@ -144,6 +147,9 @@ void mos_socket_set_stream_flag(struct mos_mon_sock *m, int side, uint8_t flag, 
 /* What it wants of flows to come besides: MOS_SOCK_* on or off. */
 void mos_socket_set_option(struct mos_mon_sock *m, uint8_t option, bool on);
 
+/* Which version the areas of flows to come have; 0: it does not say. */
+void mos_socket_set_area_version(struct mos_mon_sock *m, uint32_t version);
+
 /* ---- stack thread ---- */
 
 /*
@@ -164,6 +170,9 @@ struct mos_mon_sock *mos_socket_of_active(struct mos_sockets *s, int id, uint32_
 unsigned mos_sockets_attach_flow(struct mos_sockets *s, uint32_t flow, uint64_t ids);
 /* Detach it from all. */
 void mos_sockets_detach_flow(struct mos_sockets *s, uint32_t flow);
+
+/* No further event of these sides (bit per side) for the flow on this socket. */
+void mos_flow_sock_stop(struct mos_flow_sock *a, uint8_t sides);
 
 /* Nobody watches any side of the flow: it is on no socket, or all have stopped both sides. */
 bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow);
@@ -195,6 +204,15 @@ struct mos_flow_wish {
 };
 
 struct mos_flow_wish mos_sockets_flow_wish(struct mos_sockets *s, uint32_t flow);
+
+/* The version that the area of a new flow gets: of the first of these ids that says one. */
+uint32_t mos_sockets_area_version(struct mos_sockets *s, uint64_t ids);
+
+/* The uctx of an attached flow on each of its sockets, by how many were created before it. */
+void mos_sockets_set_uctx(struct mos_sockets *s, uint32_t flow, void *const uctx[MOS_PASSIVE_MAX]);
+
+/* The sockets (bit per passive number) that have a callback for CONN_RESTORE of a flow. */
+uint8_t mos_sockets_await_restore(struct mos_sockets *s, uint32_t flow);
 
 /* The sockets (bit per passive number) that have a callback for NEW_DATA of this side of a flow. */
 uint8_t mos_sockets_await_data(struct mos_sockets *s, uint32_t flow, int side);

@@ -1,5 +1,6 @@
 #include "secondary/socket/socket.h"
 
+#include "mos_ext.h"
 #include "shared/flow_table/flow.h"
 
 static_assert(MOS_PASSIVE_MAX == MOS_SOCKETS_MAX, "a record has a bit and a position for each");
@@ -50,6 +51,13 @@ static struct mos_flow_sock *attached(struct mos_sockets *s, uint64_t path, uint
 	return atomic_load_explicit(&a->set, memory_order_relaxed) != NULL ? a : NULL;
 }
 
+void mos_flow_sock_stop(struct mos_flow_sock *a, uint8_t sides)
+{
+	a->stopped |= sides;
+	if ((a->stopped & MOS_BOTH_SIDES) == MOS_BOTH_SIDES)
+		a->stopped |= 1 << MOS_SIDE_BOTH;
+}
+
 bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow)
 {
 	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
@@ -57,7 +65,7 @@ bool mos_sockets_unwatched(struct mos_sockets *s, uint32_t flow)
 	for (; path != 0; path >>= 8) {
 		const struct mos_flow_sock *a = attached(s, path, flow);
 
-		if (a != NULL && a->stopped != MOS_BOTH_SIDES)
+		if (a != NULL && !(a->stopped >> MOS_SIDE_BOTH & 1))
 			return false;
 	}
 	return true;
@@ -83,11 +91,16 @@ void mos_socket_set_stream_flag(struct mos_mon_sock *m, int side, uint8_t flag, 
 	set_bits(&m->stream_flags[side], flag, on);
 }
 
-static bool awaits_data(const struct mos_flow_sock *a, int side)
+static bool has_callback(const struct mos_flow_sock *a, uint32_t bits)
 {
 	const struct mos_cb_set *set = atomic_load_explicit(&a->set, memory_order_acquire);
 
-	return (set->mask[MOS_HOOK_NULL] & MOS_ON_CONN_NEW_DATA) && !(a->stopped >> side & 1);
+	return (set->mask[MOS_HOOK_NULL] & bits) != 0;
+}
+
+static bool awaits_data(const struct mos_flow_sock *a, int side)
+{
+	return has_callback(a, MOS_ON_CONN_NEW_DATA) && !(a->stopped >> side & 1);
 }
 
 /* Add what one socket wants. */
@@ -172,4 +185,53 @@ struct mos_flow_wish mos_sockets_flow_wish(struct mos_sockets *s, uint32_t flow)
 			w.last_packets |= (uint8_t)(1 << m->passive);
 	}
 	return w;
+}
+
+/* ---- what outlives the program ---- */
+
+void mos_socket_set_area_version(struct mos_mon_sock *m, uint32_t version)
+{
+	atomic_store_explicit(&m->area_version, version, memory_order_relaxed);
+}
+
+uint32_t mos_sockets_area_version(struct mos_sockets *s, uint64_t ids)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+	uint32_t version = 0;
+
+	for (; path != 0 && version == 0; path >>= 8) {
+		unsigned id = (unsigned)(path & 0xff) - 1;
+
+		if (ids >> id & 1)
+			version = atomic_load_explicit(&s->mon[id].area_version,
+			                               memory_order_relaxed);
+	}
+	return version;
+}
+
+void mos_sockets_set_uctx(struct mos_sockets *s, uint32_t flow, void *const uctx[MOS_PASSIVE_MAX])
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+
+	for (; path != 0; path >>= 8) {
+		struct mos_flow_sock *a = attached(s, path, flow);
+		uint32_t nth = s->mon[(path & 0xff) - 1].nth;
+
+		if (a != NULL && nth < MOS_PASSIVE_MAX)
+			a->uctx = uctx[nth];
+	}
+}
+
+uint8_t mos_sockets_await_restore(struct mos_sockets *s, uint32_t flow)
+{
+	uint64_t path = atomic_load_explicit(&s->passive_path, memory_order_acquire);
+	uint8_t k = 0;
+
+	for (; path != 0; path >>= 8) {
+		const struct mos_flow_sock *a = attached(s, path, flow);
+
+		if (a != NULL && has_callback(a, MOS_ON_CONN_RESTORE))
+			k |= (uint8_t)(1 << s->mon[(path & 0xff) - 1].passive);
+	}
+	return k;
 }

@@ -141,9 +141,9 @@ START_TEST(flow_is_watched_until_all_have_stopped_both_sides)
 	ck_assert(mos_sockets_unwatched(&socks, 1));
 	mos_sockets_attach_flow(&socks, 1, ALL);
 	ck_assert(!mos_sockets_unwatched(&socks, 1));
-	socks.mon[a].flows[1].stopped = MOS_BOTH_SIDES;
+	mos_flow_sock_stop(&socks.mon[a].flows[1], MOS_BOTH_SIDES);
 	ck_assert(!mos_sockets_unwatched(&socks, 1));
-	socks.mon[b].flows[1].stopped = 1 << MOS_SIDE_SVR;
+	mos_flow_sock_stop(&socks.mon[b].flows[1], 1 << MOS_SIDE_SVR);
 	ck_assert(!mos_sockets_unwatched(&socks, 1));
 	mos_socket_close(&socks, b);
 	ck_assert(mos_sockets_unwatched(&socks, 1));
@@ -207,8 +207,8 @@ START_TEST(socket_reads_that_awaits_data_or_has_read_before)
 	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_SVR, USUAL).readers, 3);
 	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_CLI, USUAL).readers, 1 << 1);
 	ck_assert_uint_eq(mos_sockets_await_data(&socks, 1, MOS_SVR), 1 << 1);
-	socks.mon[a].flows[1].stopped = 1 << MOS_SIDE_SVR;
-	socks.mon[b].flows[1].stopped = 1 << MOS_SIDE_SVR;
+	mos_flow_sock_stop(&socks.mon[a].flows[1], 1 << MOS_SIDE_SVR);
+	mos_flow_sock_stop(&socks.mon[b].flows[1], 1 << MOS_SIDE_SVR);
 	ck_assert_uint_eq(mos_sockets_wish(&socks, 1, MOS_SVR, USUAL).readers, 0);
 	ck_assert_uint_eq(mos_sockets_await_data(&socks, 1, MOS_SVR), 0);
 }

@@ -6,6 +6,7 @@
 
 #include <rte_mbuf_dyn.h>
 
+#include "mos_ext.h"
 #include "primary/crash/crash.h"
 #include "primary/eal/test_eal.h"
 #include "shared/names.h"
@@ -114,6 +115,7 @@ void hs_open(const struct hs_opt *opt)
 	set->tcp_timeout_ms = opt->timeout_ms ? opt->timeout_ms : 30000;
 	set->tcp_tw_ms = opt->tw_ms;
 	set->rmem_size = 8192;
+	set->flow_area = opt->flow_area;
 	set->forward = 1;
 	set->clock_packet = !opt->wall_clock;
 	set->ipv6 = !opt->no_ipv6;
@@ -213,6 +215,7 @@ static const char *event_name(event_t event)
 	case MOS_ON_CONN_NEW_DATA: return "NEW_DATA";
 	case MOS_ON_ERROR: return "ERROR";
 	case MOS_ON_ORPHAN: return "ORPHAN";
+	case MOS_ON_CONN_RESTORE: return "RESTORE";
 	default: return "?";
 	}
 }

@@ -56,6 +56,8 @@ TCase *filter_case(void);
 TCase *stop_case(void);
 TCase *loop_case(void);
 TCase *adopt_case(void);
+TCase *restore_case(void);
+TCase *foreach_case(void);
 TCase *model_case(void);
 TCase *peek_case(void);
 TCase *peekv_case(void);
