@@ -26,4 +26,7 @@
 /* Environment variable by which mos-run tells a worker which shard it should prefer. */
 #define MOS_ENV_SHARD "MOS_SHARD"
 
+/* The one by which it makes it the successor of a process (its id), or a standby ("dead"). */
+#define MOS_ENV_TAKE_OVER "MOS_TAKE_OVER"
+
 #endif

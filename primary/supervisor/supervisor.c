@@ -41,7 +41,10 @@ static void watch(struct poll_set *set, int fd, struct worker *who)
 	set->who[set->count++] = who;
 }
 
-/* Deaths stand before messages: a successor asks for the shard of the one that just died. */
+/*
+ * Deaths stand before messages: a successor asks for the shard of the one that just died, and that
+ * is repaired by then.
+ */
 static void build(struct mos_supervisor *s, struct poll_set *set)
 {
 	set->count = 0;
@@ -68,8 +71,7 @@ static void handle(struct mos_supervisor *s, const struct pollfd *p, struct work
 			return; /* woken is woken */
 	} else if (p->fd == w->pidfd) {
 		mos_sup_gone(s, w);
-		mos_sup_tend_shards(s); /* before anybody asks for a shard */
-	} else if (p->fd == w->fd) {    /* not closed meanwhile by the handling of its pidfd */
+	} else if (p->fd == w->fd) { /* not closed meanwhile by the handling of its pidfd */
 		mos_sup_message(s, w);
 	}
 }

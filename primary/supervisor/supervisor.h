@@ -5,9 +5,12 @@
  *
  *   event                          action
  *   connection                     HELLO checked; WELCOME when nobody else attaches
- *   LEASE                          a free shard (the wanted one first) -> LEASED, map SERVED
- *   RELEASE (lease YIELDING)       map HELD or UNSERVED, lease FREE
- *   pidfd readable                 the process is gone: its shards are repaired (primary/crash)
+ *   LEASE                          a free shard (the wanted one first) -> LEASED, map SERVED; or
+ *                                  the claim waits: a holder is asked to yield, or one to die
+ *   RELEASE (lease YIELDING)       to the one that waits for the shard, the map stays SERVED; else
+ *                                  map HELD or UNSERVED, lease FREE
+ *   pidfd readable                 the process is gone: its shards are repaired (primary/crash), and
+ *                                  go at once to those that wait for them
  *   attach deadline                a worker that does not finish attaching is killed, sooner if
  *                                  others wait for it
  *   hold time over                 map UNSERVED; the I/O lcore drains the ring by the fail policy
@@ -20,6 +23,7 @@
  *   mos-primary: worker pid P attached (slot N)
  *   mos-primary: shard S: served by pid P
  *   mos-primary: shard S: pid P gave it back
+ *   mos-primary: shard S: handed over by pid P to pid Q
  *   mos-primary: shard S: worker pid P died: in hand N, rescued R, waiting W, suspect yes|no,
  *                stage NAME[, flow F, strikes K], recovered M[, ledger damaged]     (one line)
  *   mos-primary: shard S: without a worker for T ms

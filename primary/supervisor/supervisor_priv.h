@@ -1,6 +1,7 @@
 /*
- * Inside the supervisor: the table of workers (workers.c), the shards they hold (shards.c), and the
- * thread that joins the two (supervisor.c). One thread, no locks.
+ * Inside the supervisor: the table of workers (workers.c), who gets which shard (leases.c, and in
+ * which order: claims.h), what becomes of shards and their holders (shards.c), and the thread that
+ * joins these (supervisor.c). One thread, no locks.
  */
 #ifndef MOS_PRIMARY_SUPERVISOR_PRIV_H
 #define MOS_PRIMARY_SUPERVISOR_PRIV_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "primary/supervisor/claims.h"
 #include "primary/topology.h"
 #include "shared/control/control_msg.h"
 
@@ -45,6 +47,7 @@ struct worker {
 /* What the supervisor remembers of a shard beyond its lease. */
 struct shard_watch {
 	uint64_t unserved_ns; /* since when nobody serves it */
+	uint64_t gap_ns;      /* how long nobody had, when the present holder came */
 	bool was_served;      /* somebody did, once */
 	uint64_t beat;        /* heartbeat at the last look */
 	uint64_t beat_ns;     /* when it last moved, or nothing waited */
@@ -62,6 +65,7 @@ struct mos_supervisor {
 	bool hold_for_ever; /* a capture port waits, it loses nothing */
 	struct worker worker[WORKER_MAX];
 	struct shard_watch watch[MOS_SHARD_MAX];
+	struct mos_claims claims; /* who waits for a shard; worker: index in worker[] */
 };
 
 /* CLOCK_MONOTONIC. */
@@ -80,17 +84,41 @@ void mos_sup_tend_workers(struct mos_supervisor *s);
 /* At the end: forget everybody. */
 void mos_sup_close_all(struct mos_supervisor *s);
 
+/* Nobody is let in any more, nor given a shard: memory and EAL are about to go. */
+bool mos_sup_is_ending(const struct mos_supervisor *s);
+
+/* ---- leases.c ---- */
+
+/*
+ * A worker asks for a shard. True: it is told when it has one, which may be now. False: it is
+ * refused, with this answer.
+ */
+bool mos_sup_lease(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m,
+                   struct mos_ctl_msg *answer);
+/* A worker has yielded a shard, or asks for none any more. Fills the answer. */
+void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m,
+                     struct mos_ctl_msg *answer);
+/* A shard was yielded and its holder has put everything down: it goes on, or is free. */
+void mos_sup_take_back(struct mos_supervisor *s, uint32_t i);
+
+/* Give a free shard to the next who waits for it. False: nobody does. The caller reports. */
+bool mos_sup_give_on(struct mos_supervisor *s, uint32_t i);
+/* Say who serves it now, and how long nobody did. */
+void mos_sup_report_service(struct mos_supervisor *s, uint32_t i);
+/* Nobody serves the shard any more: packets wait, or get the fail policy. */
+void mos_sup_withdraw(struct mos_supervisor *s, uint32_t i);
+
+/* The worker waits for nothing any more: what it was promised stays with its holder. */
+void mos_sup_drop_claims(struct mos_supervisor *s, const struct worker *w);
+/* The primary ends: tell all who wait. */
+void mos_sup_refuse_claims(struct mos_supervisor *s);
+
+bool mos_sup_is_holder(const struct mos_lease *l, const struct worker *w);
+
 /* ---- shards.c ---- */
 
 /* Before the first worker: every shard is without one from now on. */
 void mos_sup_shards_init(struct mos_supervisor *s);
-
-/* Give a worker a shard, the wanted one if it is free. Fills the answer. */
-void mos_sup_lease(struct mos_supervisor *s, struct worker *w, uint32_t want,
-                   struct mos_ctl_msg *answer);
-/* A worker has yielded a shard. */
-void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m,
-                     struct mos_ctl_msg *answer);
 /* The process is gone: what it held is DEAD. */
 void mos_sup_declare_dead(struct mos_supervisor *s, const struct worker *w);
 /* Repair dead shards, end hold times, look for stalls. */

@@ -99,8 +99,7 @@ static int identify(struct worker *w)
 	return w->start_time != 0 ? 0 : -ESRCH;
 }
 
-/* Nobody is let in any more: memory and EAL are about to go. */
-static bool is_ending(const struct mos_supervisor *s)
+bool mos_sup_is_ending(const struct mos_supervisor *s)
 {
 	return mos_root_run(s->p->root) != MOS_RUN_RUNNING;
 }
@@ -115,7 +114,7 @@ void mos_sup_accept(struct mos_supervisor *s)
 	for (unsigned i = 0; i < WORKER_MAX && w == NULL; i++)
 		if (s->worker[i].state == WORKER_FREE)
 			w = &s->worker[i];
-	if (w == NULL || is_ending(s)) {
+	if (w == NULL || mos_sup_is_ending(s)) {
 		refuse(fd, w == NULL ? EBUSY : ESHUTDOWN,
 		       w == NULL ? "too many processes are attached" : "the primary is stopping");
 		close(fd);
@@ -159,7 +158,7 @@ static void welcome_next(struct mos_supervisor *s)
 {
 	struct worker *next = NULL;
 
-	if (is_ending(s)) {
+	if (mos_sup_is_ending(s)) {
 		refuse_waiting(s);
 		return;
 	}
@@ -202,10 +201,15 @@ static void on_hello(struct worker *w, const struct mos_ctl_msg *m)
 
 /* ---- messages ---- */
 
-/* A message that does not fit the state of its sender. */
-static void on_nonsense(struct worker *w)
+static void refuse_context(const struct worker *w, uint32_t ctx, int error, const char *text)
 {
-	refuse(w->fd, EPROTO, "not now");
+	struct mos_ctl_msg m;
+
+	mos_ctl_init(&m, MOS_CTL_REFUSED);
+	m.ctx = ctx;
+	m.error = error;
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	mos_ctl_send(w->fd, &m);
 }
 
 static void dispatch(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m)
@@ -217,16 +221,17 @@ static void dispatch(struct mos_supervisor *s, struct worker *w, const struct mo
 	} else if (m->type == MOS_CTL_ATTACHED && w->state == WORKER_ATTACHING) {
 		enter(w, WORKER_ATTACHED);
 		mos_report("worker pid %d attached (slot %u)", (int)w->pid, attach_slot(s, w));
-	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED && is_ending(s)) {
-		refuse(w->fd, ESHUTDOWN, "the primary is stopping");
+	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED &&
+	           mos_sup_is_ending(s)) {
+		refuse_context(w, m->ctx, ESHUTDOWN, "the primary is stopping");
 	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED) {
-		mos_sup_lease(s, w, m->shard, &answer);
-		mos_ctl_send(w->fd, &answer);
+		if (!mos_sup_lease(s, w, m, &answer))
+			mos_ctl_send(w->fd, &answer);
 	} else if (m->type == MOS_CTL_RELEASE && w->state == WORKER_ATTACHED) {
 		mos_sup_release(s, w, m, &answer);
 		mos_ctl_send(w->fd, &answer);
 	} else {
-		on_nonsense(w);
+		refuse_context(w, m->ctx, EPROTO, "not now");
 	}
 }
 
@@ -234,12 +239,13 @@ static void dispatch(struct mos_supervisor *s, struct worker *w, const struct mo
  * The peer closed its end. One that never attached is forgotten; others keep their slot until
  * their process is gone, and what they hold until then is theirs.
  */
-static void on_close(struct worker *w)
+static void on_close(struct mos_supervisor *s, struct worker *w)
 {
 	if (w->state < WORKER_ATTACHING) {
 		forget(w);
 		return;
 	}
+	mos_sup_drop_claims(s, w);
 	close(w->fd);
 	w->fd = -1;
 	w->since_ns = mos_sup_now_ns();
@@ -265,9 +271,9 @@ void mos_sup_message(struct mos_supervisor *s, struct worker *w)
 	         m.version != MOS_CTL_VERSION)
 		on_hello(w, &m); /* another version: tell it so */
 	else if (err == -EPROTO && w->state >= WORKER_ATTACHING)
-		on_nonsense(w);
+		refuse_context(w, m.ctx, EPROTO, "not now");
 	else
-		on_close(w);
+		on_close(s, w);
 	welcome_next(s);
 }
 
@@ -278,7 +284,10 @@ void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
 	bool attaching = w->state == WORKER_ATTACHING;
 	int freed = 0;
 
+	/* What others wait for comes first. */
+	mos_sup_drop_claims(s, w);
 	mos_sup_declare_dead(s, w);
+	mos_sup_tend_shards(s);
 	if (attaching) {
 		freed = mos_eal_locks_mend();
 		mos_report("worker pid %d died while attaching; locks freed: %d", (int)w->pid,

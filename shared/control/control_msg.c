@@ -64,7 +64,7 @@ static int wait_readable(int fd, int timeout_ms)
 	}
 }
 
-int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms)
+static int receive(int fd, struct mos_ctl_msg *m, int timeout_ms, int flags)
 {
 	ssize_t n;
 	int err = wait_readable(fd, timeout_ms);
@@ -74,7 +74,7 @@ int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms)
 	memset(m, 0, sizeof(*m));
 	/* ECONNRESET: the peer closed and left something unread. What it said lies behind it. */
 	do {
-		n = recv(fd, m, sizeof(*m), MSG_DONTWAIT | MSG_TRUNC);
+		n = recv(fd, m, sizeof(*m), MSG_DONTWAIT | MSG_TRUNC | flags);
 	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n == 0)
 		return -EPIPE;
@@ -85,6 +85,16 @@ int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms)
 	    m->version != MOS_CTL_VERSION || m->type == 0 || m->type >= MOS_CTL_TYPE_END)
 		return -EPROTO;
 	return 0;
+}
+
+int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms)
+{
+	return receive(fd, m, timeout_ms, 0);
+}
+
+int mos_ctl_peek(int fd, struct mos_ctl_msg *m)
+{
+	return receive(fd, m, 0, MSG_PEEK);
 }
 
 static int make_address(struct sockaddr_un *a, const char *path)

@@ -11,8 +11,8 @@
  *     ATTACHED                ->      the attach window is over
  *     LEASE{shard, from, ctx} ->
  *                             <-      LEASED{shard, epoch, ctx} | REFUSED{ctx}
- *     RELEASE{shard, epoch}   ->      after mos_lease_yield()
- *                             <-      RELEASED{shard}
+ *     RELEASE{shard, epoch, ctx} ->   after mos_lease_yield(); shard ANY: LEASE is taken back
+ *                             <-      RELEASED{shard, ctx} | REFUSED{ctx}
  *     close = the process is leaving
  *
  * LEASE asks, by `from`, for a shard that
@@ -21,7 +21,8 @@
  *                       or has died. Whichever of its shards; `shard` if it is one of them
  *   MOS_CTL_FROM_DEAD   loses its worker from now on (a standby), or has none already
  * The last two may be answered late; so each context of a process may ask, and finds its answer by
- * `ctx`. A reader (mosctl) looks at shared memory and is refused a lease.
+ * `ctx`. One that does not want to wait any longer sends RELEASE{ANY}: a LEASED that was under way
+ * comes before the RELEASED, and the shard is the asker's to yield. A reader (mosctl) looks at shared memory and is refused a lease.
  *
  * Nothing of the shared memory is touched before WELCOME, so a worker built against another layout,
  * or one that meets no primary, learns it from one clear line (`text`).
@@ -72,7 +73,7 @@ struct mos_ctl_msg {
 	uint32_t attach_slot;    /* WELCOME: EAL lcore id, >= 1 */
 	int32_t error;           /* REFUSED: positive errno */
 	int32_t from;            /* LEASE: MOS_CTL_FROM_* or a process id */
-	uint32_t ctx;            /* LEASE, LEASED, REFUSED: context that asks */
+	uint32_t ctx;            /* LEASE, RELEASE and their answers: context that asks */
 	uint32_t role;           /* HELLO: MOS_CTL_WORKER, MOS_CTL_READER */
 	uint32_t reserved;       /* 0 */
 	char text[MOS_CTL_TEXT]; /* REFUSED: one line, NUL-terminated; WELCOME: prefix */
@@ -93,6 +94,9 @@ int mos_ctl_send(int fd, const struct mos_ctl_msg *m);
  * magic, version, type); with another version *m still holds what came. text is terminated.
  */
 int mos_ctl_recv(int fd, struct mos_ctl_msg *m, int timeout_ms);
+
+/* The same, without waiting, and the message stays the next one to be received. */
+int mos_ctl_peek(int fd, struct mos_ctl_msg *m);
 
 /*
  * Listen on / connect to a path. Returns a close-on-exec descriptor or -errno. listen() expects

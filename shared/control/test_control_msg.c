@@ -66,6 +66,27 @@ START_TEST(message_arrives_as_it_was_sent)
 }
 END_TEST
 
+START_TEST(message_that_was_looked_at_is_still_there)
+{
+	struct mos_ctl_msg got;
+
+	ck_assert_int_eq(mos_ctl_peek(us, &got), -EAGAIN);
+	for (uint32_t ctx = 1; ctx <= 2; ctx++) {
+		msg.ctx = ctx;
+		ck_assert_int_eq(mos_ctl_send(peer, &msg), 0);
+	}
+	for (uint32_t ctx = 1; ctx <= 2; ctx++) {
+		ck_assert_int_eq(mos_ctl_peek(us, &got), 0);
+		ck_assert_uint_eq(got.ctx, ctx);
+		ck_assert_int_eq(mos_ctl_recv(us, &got, 0), 0);
+		ck_assert_uint_eq(got.ctx, ctx);
+	}
+	close(peer);
+	peer = -1;
+	ck_assert_int_eq(mos_ctl_peek(us, &got), -EPIPE);
+}
+END_TEST
+
 /* A struct that is sent must not carry what lay on the sender's stack. */
 START_TEST(fresh_message_holds_no_old_bytes)
 {
@@ -334,6 +355,7 @@ static TCase *message_case(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, message_arrives_as_it_was_sent);
+	tcase_add_test(tc, message_that_was_looked_at_is_still_there);
 	tcase_add_test(tc, fresh_message_holds_no_old_bytes);
 	tcase_add_test(tc, message_of_another_size_is_refused);
 	tcase_add_test(tc, wrong_magic_is_refused);

@@ -115,6 +115,23 @@ START_TEST(epoch_that_wraps_is_not_a_refusal)
 }
 END_TEST
 
+START_TEST(holder_alone_is_asked_to_yield)
+{
+	uint32_t first = mos_lease_grant(primary, 1, 1, 1), second;
+
+	ck_assert(!mos_lease_is_asked(worker, first));
+	mos_lease_ask(primary);
+	ck_assert(mos_lease_is_asked(worker, first));
+	mos_lease_ask_no_more(primary);
+	ck_assert(!mos_lease_is_asked(worker, first));
+	mos_lease_ask(primary);
+	mos_lease_yield(worker, first);
+	mos_lease_release(primary);
+	second = mos_lease_grant(primary, 2, 2, 2);
+	ck_assert(!mos_lease_is_asked(worker, second));
+}
+END_TEST
+
 START_TEST(heartbeat_goes_on_over_holders)
 {
 	uint32_t epoch = mos_lease_grant(primary, 1, 1, 1);
@@ -189,6 +206,7 @@ int main(void)
 	tcase_add_test(tc, released_lease_names_nobody);
 	tcase_add_test(tc, each_grant_has_another_epoch);
 	tcase_add_test(tc, epoch_that_wraps_is_not_a_refusal);
+	tcase_add_test(tc, holder_alone_is_asked_to_yield);
 	tcase_add_test(tc, heartbeat_goes_on_over_holders);
 	tcase_add_test(tc, yield_and_death_never_leave_it_held);
 	tcase_add_test(tc, every_state_has_a_name);
