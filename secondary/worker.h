@@ -79,7 +79,7 @@ struct mos_event_dispatch;
 enum mos_ctx_state {
 	MOS_CTX_FREE,
 	MOS_CTX_BUSY,       /* being created or taken apart: nobody may use it */
-	MOS_CTX_SETTING_UP, /* leased; the application creates sockets; no packet is taken */
+	MOS_CTX_SETTING_UP, /* the application creates sockets, or a successor waits for its shard */
 	MOS_CTX_RUNNING,
 	MOS_CTX_ENDED, /* the lease is given back; the application's sockets and timers stay */
 };
@@ -97,9 +97,11 @@ struct mos_ctx {
 
 	/* the lease */
 	struct mos_root *root;
-	struct mos_shard *shard;
+	struct mos_shard
+		*shard; /* NULL: of a successor, until it has one. Other threads: mos_ctx_shard */
 	uint32_t epoch;
 	int ctl_fd;
+	_Atomic bool handed_over; /* to a successor; this one has ended */
 
 	/* flows */
 	struct mos_flow_table flows;
@@ -140,11 +142,13 @@ struct mos_ctx {
 struct mos_worker {
 	struct mos_config cfg;
 	struct mos_root *root;
-	int ctl_fd;               /* -1 = not attached */
-	pthread_mutex_t ctl_lock; /* one request at a time */
-	int num_cores;            /* contexts this process may create */
-	_Atomic bool stopping;    /* SIGINT: all contexts end, also future ones */
-	int preferred_shard;      /* from MOS_SHARD, -1 = none */
+	int ctl_fd;                  /* -1 = not attached */
+	pthread_mutex_t ctl_lock;    /* to receive, and of: */
+	bool expects[MOS_SHARD_MAX]; /* by context: an answer is to come */
+	int num_cores;               /* contexts this process may create */
+	_Atomic bool stopping;       /* SIGINT: all contexts end, also future ones */
+	int preferred_shard;         /* from MOS_SHARD, -1 = none */
+	int32_t take_over;           /* from MOS_TAKE_OVER: MOS_CTL_FROM_*, or a process id */
 	struct mos_ctx ctx[MOS_SHARD_MAX];
 };
 
@@ -169,6 +173,12 @@ void mos_ctx_leave(struct mos_ctx **c);
 
 #define MOS_CTX_HELD(c, mctx) \
 	struct mos_ctx *c __attribute__((cleanup(mos_ctx_leave))) = mos_ctx_enter(mctx)
+
+/* The shard it has, or had; NULL: none yet. Any thread, of a context that is not taken apart. */
+static inline const struct mos_shard *mos_ctx_shard(const struct mos_ctx *c)
+{
+	return __atomic_load_n(&c->shard, __ATOMIC_ACQUIRE);
+}
 
 /* True on the stack thread of c. */
 bool mos_on_stack_thread(const struct mos_ctx *c);

@@ -10,6 +10,7 @@
 #include "secondary/api/api_priv.h"
 #include "secondary/attach/attach.h"
 #include "secondary/context/context.h"
+#include "shared/control/control_msg.h"
 #include "shared/names.h"
 
 static _Atomic(mtcp_sighandler_t) sigint_handler;
@@ -100,6 +101,22 @@ static int shard_from_environment(const struct mos_config *cfg)
 	return (int)v;
 }
 
+/* The process whose successor this is: its id, MOS_CTL_FROM_DEAD, or 0; -2 if it is neither. */
+static int32_t predecessor_from_environment(void)
+{
+	const char *text = getenv(MOS_ENV_TAKE_OVER);
+	char *end;
+	long v;
+
+	if (text == NULL || *text == '\0')
+		return MOS_CTL_FROM_FREE;
+	if (strcmp(text, "dead") == 0)
+		return MOS_CTL_FROM_DEAD;
+	errno = 0;
+	v = strtol(text, &end, 10);
+	return errno != 0 || *end != '\0' || v < 1 || v > INT32_MAX ? -2 : (int32_t)v;
+}
+
 static int init(const char *file)
 {
 	struct mos_worker *w = &mos_worker;
@@ -115,6 +132,10 @@ static int init(const char *file)
 	if (w->preferred_shard == -2)
 		return mos_fail(EINVAL, MOS_ENV_SHARD "=%s: not a shard; there are %d, from 0 on",
 		                getenv(MOS_ENV_SHARD), w->cfg.workers);
+	w->take_over = predecessor_from_environment();
+	if (w->take_over == -2)
+		return mos_fail(EINVAL, MOS_ENV_TAKE_OVER "=%s: neither a process id nor \"dead\"",
+		                getenv(MOS_ENV_TAKE_OVER));
 	w->num_cores = w->preferred_shard >= 0 ? 1 : w->cfg.workers;
 	if (geteuid() != 0)
 		return mos_fail(EPERM, "attaching to the primary needs root: run it with sudo");

@@ -62,16 +62,22 @@ int mtcp_own_shard(mctx_t mctx)
 {
 	MOS_CTX_HELD(c, mctx);
 
-	return c != NULL ? (int)c->shard->index : -1;
+	const struct mos_shard *shard;
+
+	if (c == NULL)
+		return -1;
+	shard = mos_ctx_shard(c);
+	return shard != NULL ? (int)shard->index : fail(EAGAIN);
 }
 
 /* ---- GetRSSCPUCore ---- */
 
-static bool holds_shard(const struct mos_ctx *c)
+/* The shard this context holds; NULL: none. */
+static const struct mos_shard *shard_held_by(const struct mos_ctx *c)
 {
 	uint32_t state = atomic_load_explicit(&c->state, memory_order_acquire);
 
-	return state == MOS_CTX_SETTING_UP || state == MOS_CTX_RUNNING;
+	return state == MOS_CTX_SETTING_UP || state == MOS_CTX_RUNNING ? mos_ctx_shard(c) : NULL;
 }
 
 /* The context that holds this shard; else *others receives which numbers contexts have. */
@@ -81,9 +87,11 @@ static int find_context(int shard, uint64_t *others)
 	for (unsigned i = 0; i < MOS_SHARD_MAX; i++) {
 		const struct mos_ctx *c = &mos_worker.ctx[i];
 
-		if (!holds_shard(c))
+		const struct mos_shard *held = shard_held_by(c);
+
+		if (held == NULL)
 			continue;
-		if ((int)c->shard->index == shard)
+		if ((int)held->index == shard)
 			return c->api.cpu;
 		*others |= UINT64_C(1) << i;
 	}

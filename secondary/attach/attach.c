@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_memzone.h>
 
 #include "mos_ext.h"
 #include "secondary/eal/eal_worker.h"
+#include "secondary/notify/notify.h"
 #include "shared/control/control_msg.h"
 #include "shared/kill_point/kill_point.h"
 #include "shared/names.h"
@@ -19,6 +21,9 @@
 /* The primary lets one worker attach at a time: each of those before us may need its deadline. */
 #define WELCOME_TIMEOUT_MS 60000
 #define ANSWER_TIMEOUT_MS  10000
+
+/* An answer to another context lies in front: it has been woken, too, and takes it. */
+#define OTHERS_NAP_NS 20000
 
 static char last_error[512];
 static pthread_mutex_t last_error_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -62,41 +67,57 @@ static int connect_to_primary(const struct mos_config *cfg)
 	return fd;
 }
 
-/* Wait for an answer of this type; those left over from an earlier request are skipped. */
-static int answer(int fd, struct mos_ctl_msg *m, enum mos_ctl_type want, int timeout_ms)
+/* Why nothing could be received. */
+static int fail_receive(int err, const struct mos_ctl_msg *m)
 {
-	for (int i = 0; i < 8; i++) {
-		int err = mos_ctl_recv(fd, m, timeout_ms);
-
-		if (err == -EAGAIN)
-			return mos_fail(ETIMEDOUT, "the primary does not answer within %d s",
-			                timeout_ms / 1000);
-		if (err == -EPIPE)
-			return mos_fail(ENOTCONN, "the primary closed the connection");
-		if (err == -EPROTO)
-			return mos_fail(
-				EPROTO,
-				"the primary is of another version (%u, ours is %u); install "
-				"primary and application from one build",
-				m->version, MOS_CTL_VERSION);
-		if (err != 0)
-			return mos_fail(-err, "control socket: %s", strerror(-err));
-		if (m->type == MOS_CTL_REFUSED)
-			return mos_fail(m->error > 0 ? m->error : EPROTO, "%s", m->text);
-		if (m->type == want)
-			return 0;
+	switch (err) {
+	case -EAGAIN:
+		return mos_fail(ETIMEDOUT, "the primary does not answer within %d s",
+		                ANSWER_TIMEOUT_MS / 1000);
+	case -EPIPE: return mos_fail(ENOTCONN, "the primary closed the connection");
+	case -EPROTO:
+		return mos_fail(EPROTO,
+		                "the primary is of another version (%u, ours is %u); install "
+		                "primary and application from one build",
+		                m->version, MOS_CTL_VERSION);
+	default: return mos_fail(-err, "control socket: %s", strerror(-err));
 	}
-	return mos_fail(EPROTO, "the primary answers something else");
 }
 
-/* Say *m and wait for the answer, in its place. A primary that has closed may have said why. */
-static int ask(int fd, struct mos_ctl_msg *m, enum mos_ctl_type want, int timeout_ms)
+static int fail_refused(const struct mos_ctl_msg *m)
+{
+	return mos_fail(m->error > 0 ? m->error : EPROTO, "%s", m->text);
+}
+
+/* Say *m. Of a primary that has closed the answer tells: it may have said why. */
+static int say(int fd, const struct mos_ctl_msg *m)
 {
 	int err = mos_ctl_send(fd, m);
 
 	if (err != 0 && err != -EPIPE && err != -ECONNRESET)
 		return mos_fail(-err, "control socket: %s", strerror(-err));
-	return answer(fd, m, want, timeout_ms);
+	return 0;
+}
+
+/* Introduce ourselves; the answer replaces *m. Nobody else of this process listens yet. */
+static int hello(int fd, struct mos_ctl_msg *m)
+{
+	int err;
+
+	mos_ctl_init(m, MOS_CTL_HELLO);
+	err = say(fd, m);
+	if (err != 0)
+		return err;
+	err = mos_ctl_recv(fd, m, WELCOME_TIMEOUT_MS);
+	if (err == -EAGAIN)
+		return mos_fail(ETIMEDOUT, "the primary does not let us attach within %d s",
+		                WELCOME_TIMEOUT_MS / 1000);
+	if (err != 0)
+		return fail_receive(err, m);
+	if (m->type == MOS_CTL_REFUSED)
+		return fail_refused(m);
+	return m->type == MOS_CTL_WELCOME ? 0
+	                                  : mos_fail(EPROTO, "the primary answers something else");
 }
 
 static int join_root(struct mos_worker *w)
@@ -117,8 +138,7 @@ static int attach_over(struct mos_worker *w, int fd)
 	struct mos_ctl_msg m;
 	int err;
 
-	mos_ctl_init(&m, MOS_CTL_HELLO);
-	err = ask(fd, &m, MOS_CTL_WELCOME, WELCOME_TIMEOUT_MS);
+	err = hello(fd, &m);
 	if (err != 0)
 		return err;
 	mos_kill_point("attach.welcome");
@@ -141,49 +161,188 @@ int mos_attach(struct mos_worker *w)
 	int fd, err;
 
 	fd = connect_to_primary(&w->cfg);
-	if (fd < 0)
-		return fd;
-	err = attach_over(w, fd);
+	err = fd < 0 ? fd : attach_over(w, fd);
+	if (err == -ENOTCONN || err == -ESHUTDOWN)
+		mos_notify_no_primary();
 	if (err != 0) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return err;
 	}
 	w->ctl_fd = fd;
 	return 0;
 }
 
-int mos_attach_lease(struct mos_worker *w, int preferred, uint32_t *shard, uint32_t *epoch)
+/* ---- answers, of which each context takes its own ---- */
+
+static void expect(struct mos_worker *w, uint32_t ctx, bool answer)
+{
+	pthread_mutex_lock(&w->ctl_lock);
+	w->expects[ctx] = answer;
+	pthread_mutex_unlock(&w->ctl_lock);
+}
+
+/* The next answer, if it is for this context; -EBUSY: it is for another, which comes for it. */
+static int take_own(struct mos_worker *w, uint32_t ctx, struct mos_ctl_msg *m)
+{
+	for (;;) {
+		int err = mos_ctl_peek(w->ctl_fd, m);
+
+		if (err != 0)
+			return err;
+		if (m->ctx != ctx && m->ctx < MOS_SHARD_MAX && w->expects[m->ctx])
+			return -EBUSY;
+		err = mos_ctl_recv(w->ctl_fd, m, 0);
+		if (err != 0 || m->ctx == ctx)
+			return err; /* else it was for one that has given up */
+	}
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Wait up to timeout_ms for the next answer to this context. 0 or -errno as mos_ctl_recv(). */
+static int take_answer(struct mos_worker *w, uint32_t ctx, struct mos_ctl_msg *m, int timeout_ms)
+{
+	const struct timespec nap = {.tv_nsec = OTHERS_NAP_NS};
+	struct pollfd p = {.fd = w->ctl_fd, .events = POLLIN};
+	int64_t deadline = now_ms() + timeout_ms, left;
+	int err;
+
+	for (;;) {
+		pthread_mutex_lock(&w->ctl_lock);
+		err = take_own(w, ctx, m);
+		pthread_mutex_unlock(&w->ctl_lock);
+		if (err != -EAGAIN && err != -EBUSY)
+			return err;
+		left = deadline - now_ms();
+		if (left <= 0)
+			return -EAGAIN;
+		if (err == -EBUSY)
+			nanosleep(&nap, NULL);
+		else
+			poll(&p, 1, (int)left);
+	}
+}
+
+/* ---- leases ---- */
+
+static int ask_for(struct mos_worker *w, uint32_t ctx, int32_t from, int preferred)
+{
+	struct mos_ctl_msg m;
+
+	mos_ctl_init(&m, MOS_CTL_LEASE);
+	m.shard = preferred < 0 ? MOS_CTL_ANY : (uint32_t)preferred;
+	m.from = from;
+	m.ctx = ctx;
+	expect(w, ctx, true);
+	return say(w->ctl_fd, &m);
+}
+
+/* What the answer to LEASE says: 0, or why there is no lease. */
+static int read_lease(const struct mos_worker *w, const struct mos_ctl_msg *m, uint32_t *shard,
+                      uint32_t *epoch)
+{
+	if (m->type == MOS_CTL_REFUSED)
+		return fail_refused(m);
+	if (m->type != MOS_CTL_LEASED)
+		return mos_fail(EPROTO, "the primary answers something else");
+	if (m->shard >= w->root->shard_count)
+		return mos_fail(EPROTO, "the primary leased shard %u of %u", m->shard,
+		                w->root->shard_count);
+	*shard = m->shard;
+	*epoch = m->epoch;
+	return 0;
+}
+
+int mos_attach_lease(struct mos_worker *w, uint32_t ctx, int preferred, uint32_t *shard,
+                     uint32_t *epoch)
+{
+	struct mos_ctl_msg m;
+	int err = ask_for(w, ctx, MOS_CTL_FROM_FREE, preferred);
+
+	if (err == 0) {
+		err = take_answer(w, ctx, &m, ANSWER_TIMEOUT_MS);
+		err = err != 0 ? fail_receive(err, &m) : read_lease(w, &m, shard, epoch);
+	}
+	expect(w, ctx, false);
+	return err;
+}
+
+int mos_attach_claim(struct mos_worker *w, uint32_t ctx, int32_t from, int preferred)
+{
+	int err = ask_for(w, ctx, from, preferred);
+
+	if (err != 0)
+		expect(w, ctx, false);
+	return err;
+}
+
+int mos_attach_await(struct mos_worker *w, uint32_t ctx, int timeout_ms, uint32_t *shard,
+                     uint32_t *epoch)
+{
+	struct mos_ctl_msg m;
+	int err = take_answer(w, ctx, &m, timeout_ms);
+
+	if (err == -EAGAIN)
+		return err;
+	expect(w, ctx, false);
+	if (err == -EPIPE)
+		return err;
+	return err != 0 ? fail_receive(err, &m) : read_lease(w, &m, shard, epoch);
+}
+
+/* Send RELEASE and wait until it has been heard; *m receives a LEASED that came before. */
+static bool release(struct mos_worker *w, uint32_t ctx, uint32_t shard, uint32_t epoch,
+                    struct mos_ctl_msg *leased)
 {
 	struct mos_ctl_msg m;
 	int err;
 
-	mos_ctl_init(&m, MOS_CTL_LEASE);
-	m.shard = preferred < 0 ? MOS_CTL_ANY : (uint32_t)preferred;
-	pthread_mutex_lock(&w->ctl_lock);
-	err = ask(w->ctl_fd, &m, MOS_CTL_LEASED, ANSWER_TIMEOUT_MS);
-	pthread_mutex_unlock(&w->ctl_lock);
-	if (err != 0)
-		return err;
-	if (m.shard >= w->root->shard_count)
-		return mos_fail(EPROTO, "the primary leased shard %u of %u", m.shard,
-		                w->root->shard_count);
-	*shard = m.shard;
-	*epoch = m.epoch;
-	return 0;
-}
-
-void mos_attach_release(struct mos_worker *w, uint32_t shard, uint32_t epoch)
-{
-	struct mos_ctl_msg m;
-
-	mos_kill_point("lease.yielded");
 	mos_ctl_init(&m, MOS_CTL_RELEASE);
 	m.shard = shard;
 	m.epoch = epoch;
-	pthread_mutex_lock(&w->ctl_lock);
-	if (mos_ctl_send(w->ctl_fd, &m) == 0 && mos_attach_primary_lives(w->ctl_fd))
-		answer(w->ctl_fd, &m, MOS_CTL_RELEASED, ANSWER_TIMEOUT_MS);
-	pthread_mutex_unlock(&w->ctl_lock);
+	m.ctx = ctx;
+	expect(w, ctx, true);
+	if (mos_ctl_send(w->ctl_fd, &m) != 0 || !mos_attach_primary_lives(w->ctl_fd)) {
+		expect(w, ctx, false);
+		return false;
+	}
+	do {
+		err = take_answer(w, ctx, &m, ANSWER_TIMEOUT_MS);
+		if (err == 0 && m.type == MOS_CTL_LEASED)
+			*leased = m;
+		if (err == 0 && m.type == MOS_CTL_REFUSED && shard != MOS_CTL_ANY)
+			err = fail_refused(&m);
+		else if (err != 0)
+			err = fail_receive(err, &m);
+	} while (err == 0 && m.type != MOS_CTL_RELEASED);
+	expect(w, ctx, false);
+	return err == 0;
+}
+
+void mos_attach_release(struct mos_worker *w, uint32_t ctx, uint32_t shard, uint32_t epoch)
+{
+	struct mos_ctl_msg unused;
+
+	mos_kill_point("lease.yielded");
+	release(w, ctx, shard, epoch, &unused);
+}
+
+void mos_attach_give_up(struct mos_worker *w, uint32_t ctx)
+{
+	struct mos_ctl_msg leased = {.type = MOS_CTL_REFUSED};
+
+	if (!release(w, ctx, MOS_CTL_ANY, 0, &leased) || leased.type != MOS_CTL_LEASED ||
+	    leased.shard >= w->root->shard_count)
+		return;
+	if (mos_lease_yield(&w->root->shard[leased.shard]->lease, leased.epoch))
+		mos_attach_release(w, ctx, leased.shard, leased.epoch);
 }
 
 void mos_detach(struct mos_worker *w)

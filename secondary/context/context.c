@@ -12,8 +12,10 @@
 #include <linux/futex.h>
 
 #include "secondary/attach/attach.h"
+#include "secondary/context/take_over.h"
 #include "secondary/loop/loop.h"
 #include "secondary/pipeline/pipeline.h"
+#include "shared/control/control_msg.h"
 #include "shared/kill_point/kill_point.h"
 
 /* Granularity of flow expiry: a flow ends at most this much after its timeout. */
@@ -238,20 +240,27 @@ static void pin(const struct mos_config *cfg, uint32_t shard)
 	}
 }
 
+void mos_context_yield(struct mos_ctx *c)
+{
+	if (mos_lease_yield(&c->shard->lease, c->epoch))
+		mos_attach_release(&mos_worker, (uint32_t)c->api.cpu, c->shard->index, c->epoch);
+}
+
 static void give_back(struct mos_ctx *c, enum mos_loop_end why)
 {
 	if (why == MOS_LOOP_PRIMARY_GONE)
 		mos_fail(ENOTCONN, "the primary (pid %d) is gone; this worker ends",
 		         c->root->primary_pid);
-	/* A burst still in hand is for the primary to resolve, once this process is gone. */
-	if (why == MOS_LOOP_PRIMARY_GONE || c->shard->ledger.count != 0)
-		return;
 	if (why == MOS_LOOP_PRIMARY_STOPS)
 		mos_fail(ESHUTDOWN, "the primary (pid %d) stops; this worker ends",
 		         c->root->primary_pid);
+	/* A burst still in hand is for the primary to resolve, once this process is gone. */
+	if (why == MOS_LOOP_PRIMARY_GONE || c->shard == NULL || c->shard->ledger.count != 0)
+		return;
 	mos_kill_point("lease.put_down");
-	if (mos_lease_yield(&c->shard->lease, c->epoch))
-		mos_attach_release(&mos_worker, c->shard->index, c->epoch);
+	mos_context_yield(c);
+	if (why == MOS_LOOP_HANDED_OVER)
+		atomic_store_explicit(&c->handed_over, true, memory_order_release);
 }
 
 /*
@@ -272,17 +281,24 @@ static bool callers_have_left(struct mos_ctx *c)
 	return false;
 }
 
+static enum mos_loop_end run(struct mos_ctx *c)
+{
+	enum mos_loop_end why;
+
+	if (c->shard == NULL && !mos_take_over(c, &why))
+		return why;
+	pin(&mos_worker.cfg, c->shard->index);
+	return mos_loop_run(c);
+}
+
 static void *stack_thread(void *arg)
 {
 	struct mos_ctx *c = arg;
-	enum mos_loop_end why;
 
 	c->thread = pthread_self(); /* before any callback can ask */
 	pthread_setname_np(pthread_self(), "mos-stack");
 	mos_sockets_on_stack_thread();
-	pin(&mos_worker.cfg, c->shard->index);
-	why = mos_loop_run(c);
-	give_back(c, why);
+	give_back(c, run(c));
 	mos_kill_point("lease.ended");
 	enter(c, MOS_CTX_ENDED);
 	wait_until_destroyed(c);
@@ -332,21 +348,39 @@ static int lease_shard(struct mos_worker *w, struct mos_ctx *c, int cpu)
 	uint32_t shard;
 	int err;
 
-	err = mos_attach_lease(w, preferred, &shard, &c->epoch);
+	err = mos_attach_lease(w, (uint32_t)cpu, preferred, &shard, &c->epoch);
 	if (err != 0)
 		return err;
-	c->root = w->root;
-	c->ctl_fd = w->ctl_fd;
 	mos_kill_point("lease.leased");
 	c->shard = w->root->shard[shard];
 	err = mos_shard_join(c->shard, shard);
 	return err == 0 ? 0 : mos_fail(-err, "shard %u is not sound", shard);
 }
 
-static void return_lease(struct mos_worker *w, struct mos_ctx *c)
+/* With a shard to begin with; a successor prepares without. */
+static int set_up(struct mos_worker *w, struct mos_ctx *c, int cpu)
 {
-	if (c->shard != NULL && mos_lease_yield(&c->shard->lease, c->epoch))
-		mos_attach_release(w, c->shard->index, c->epoch);
+	bool succeeds = w->take_over != MOS_CTL_FROM_FREE;
+	int err;
+
+	if (!succeeds) {
+		err = lease_shard(w, c, cpu);
+		if (err != 0)
+			return err;
+	}
+	mos_loop_clock(c);
+	err = mos_context_prepare(c);
+	if (err == 0 && !succeeds) {
+		err = mos_context_adopt(c);
+		if (err != 0)
+			mos_context_clear(c);
+	}
+	if (err != 0 && c->shard != NULL)
+		mos_fail(-err, "shard %u cannot be taken over: %s", c->shard->index,
+		         strerror(-err));
+	else if (err != 0)
+		mos_fail(-err, "cannot prepare a context: %s", strerror(-err));
+	return err;
 }
 
 struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
@@ -373,22 +407,13 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	c->cur = (struct mos_cur_pkt){0};
 	c->dispatch = NULL;
 	c->shard = NULL;
+	c->root = w->root;
+	c->ctl_fd = w->ctl_fd;
+	atomic_store(&c->handed_over, false);
 
-	err = lease_shard(w, c, cpu);
+	err = set_up(w, c, cpu);
 	if (err != 0)
 		goto fail;
-	mos_loop_clock(c);
-	err = mos_context_prepare(c);
-	if (err == 0) {
-		err = mos_context_adopt(c);
-		if (err != 0)
-			mos_context_clear(c);
-	}
-	if (err != 0) {
-		mos_fail(-err, "shard %u cannot be taken over: %s", c->shard->index,
-		         strerror(-err));
-		goto fail;
-	}
 	enter(c, MOS_CTX_SETTING_UP);
 	err = start_thread(c);
 	if (err == 0)
@@ -397,7 +422,8 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	mos_fail(-err, "cannot start a thread: %s", strerror(-err));
 	mos_context_clear(c);
 fail:
-	return_lease(w, c);
+	if (c->shard != NULL)
+		mos_context_yield(c);
 	enter(c, MOS_CTX_FREE);
 	errno = -err;
 	return NULL;

@@ -51,4 +51,7 @@ int mos_context_prepare(struct mos_ctx *c);
 int mos_context_adopt(struct mos_ctx *c);
 void mos_context_clear(struct mos_ctx *c);
 
+/* Give the lease back, with everything put down. Not when the primary is gone. */
+void mos_context_yield(struct mos_ctx *c);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "secondary/attach/attach.h"
 #include "secondary/event/event.h"
+#include "secondary/notify/notify.h"
 #include "secondary/pipeline/pipeline.h"
 #include "shared/kill_point/kill_point.h"
 
@@ -38,7 +39,7 @@ void mos_loop_clock(struct mos_ctx *c)
 		 * Clock first, then the ring: all that is older is in it. Pairs with the I/O loop.
 		 */
 		now = __atomic_load_n(&c->root->clock_ns, __ATOMIC_ACQUIRE);
-		if (rte_ring_count(c->shard->rx) != 0)
+		if (c->shard != NULL && rte_ring_count(c->shard->rx) != 0)
 			return;
 	}
 	if (now > c->now_ns) {
@@ -187,8 +188,12 @@ static bool must_end(struct mos_ctx *c, uint32_t n, enum mos_loop_end *why)
 		*why = MOS_LOOP_STOPPED;
 		return true;
 	}
-	if (run == MOS_RUN_ENDING && n == 0 && rte_ring_empty(c->shard->rx)) {
+	if (run == MOS_RUN_ENDING && n == 0 && (c->shard == NULL || rte_ring_empty(c->shard->rx))) {
 		*why = MOS_LOOP_INPUT_ENDED;
+		return true;
+	}
+	if (c->shard != NULL && mos_lease_is_asked(&c->shard->lease, c->epoch)) {
+		*why = MOS_LOOP_HANDED_OVER;
 		return true;
 	}
 	now = monotonic_ns();
@@ -197,6 +202,11 @@ static bool must_end(struct mos_ctx *c, uint32_t n, enum mos_loop_end *why)
 	c->next_check_ns = now + CHECK_NS;
 	*why = MOS_LOOP_PRIMARY_GONE;
 	return !mos_attach_primary_lives(c->ctl_fd);
+}
+
+bool mos_loop_must_end(struct mos_ctx *c, enum mos_loop_end *why)
+{
+	return must_end(c, 0, why);
 }
 
 /*
@@ -208,21 +218,27 @@ static bool must_end(struct mos_ctx *c, uint32_t n, enum mos_loop_end *why)
 #define SETUP_WAIT_NS 200000000
 #define ADOPT_WAIT_NS 5000000000 /* but no longer than this */
 
-static bool wait_until_open(struct mos_ctx *c, enum mos_loop_end *why)
+/* There are flows of a predecessor, or may be. */
+static bool inherits(const struct mos_ctx *c)
+{
+	return c->shard == NULL || c->to_restore != NULL;
+}
+
+bool mos_loop_wait_until_open(struct mos_ctx *c, enum mos_loop_end *why)
 {
 	uint64_t now = monotonic_ns(), at_last = now + ADOPT_WAIT_NS, give_up = now + SETUP_WAIT_NS;
 
 	while (!atomic_load_explicit(&c->open, memory_order_acquire) && now < give_up) {
 		struct timespec nap = {.tv_nsec = SLEEP_MAX_NS};
 
-		mos_lease_beat(&c->shard->lease);
+		if (c->shard != NULL)
+			mos_lease_beat(&c->shard->lease);
 		mos_sockets_sweep(&c->sockets);
 		if (must_end(c, 0, why))
 			return false;
 		nanosleep(&nap, NULL);
 		now = monotonic_ns();
-		if (c->to_restore != NULL && !mos_sockets_have_passive(&c->sockets) &&
-		    now < at_last)
+		if (inherits(c) && !mos_sockets_have_passive(&c->sockets) && now < at_last)
 			give_up = now + SETUP_WAIT_NS;
 	}
 	return true;
@@ -234,9 +250,10 @@ enum mos_loop_end mos_loop_run(struct mos_ctx *c)
 	uint32_t n = 0;
 
 	mos_loop_clock(c);
-	if (!wait_until_open(c, &why))
+	if (!mos_loop_wait_until_open(c, &why))
 		return why;
 	atomic_store_explicit(&c->state, MOS_CTX_RUNNING, memory_order_release);
+	mos_notify_serving(c->shard->index);
 	while (!must_end(c, n, &why)) {
 		n = mos_loop_round(c);
 		if (n != 0)

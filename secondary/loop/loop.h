@@ -22,10 +22,21 @@ enum mos_loop_end {
 	MOS_LOOP_INPUT_ENDED,   /* the primary says that all input is processed */
 	MOS_LOOP_PRIMARY_STOPS, /* the primary ends in order: the lease is given back */
 	MOS_LOOP_PRIMARY_GONE,  /* the primary died: the rings must not be touched */
+	MOS_LOOP_HANDED_OVER,   /* a successor is ready: the lease is yielded to it */
+	MOS_LOOP_REFUSED,       /* a successor got no shard, or could not take it over */
 };
 
 /* Run until told to end. Stack thread. */
 enum mos_loop_end mos_loop_run(struct mos_ctx *c);
+
+/*
+ * Wait until the application has set up. False: it ends before that; *why says why. For a successor
+ * that has no shard yet, too. Stack thread.
+ */
+bool mos_loop_wait_until_open(struct mos_ctx *c, enum mos_loop_end *why);
+
+/* Is it to end? For those that wait: they have taken no packet. Stack thread. */
+bool mos_loop_must_end(struct mos_ctx *c, enum mos_loop_end *why);
 
 /* One round; returns how many packets it processed. Exposed for tests and benchmarks. */
 uint32_t mos_loop_round(struct mos_ctx *c);
