@@ -388,6 +388,18 @@ struct worker harness_launch_worker(unsigned shard, const char *const options[])
 	return harness_launch_program(shard, argv);
 }
 
+struct worker harness_launch_successor(pid_t from, unsigned shard, const char *const options[])
+{
+	char pid[16];
+	struct worker w;
+
+	snprintf(pid, sizeof(pid), "%d", (int)from);
+	setenv("MOS_TAKE_OVER", from == FROM_DEAD ? "dead" : pid, 1);
+	w = harness_launch_worker(shard, options);
+	unsetenv("MOS_TAKE_OVER");
+	return w;
+}
+
 bool harness_wait_served(const struct worker *w, int timeout_ms)
 {
 	size_t mark = w->born;

@@ -104,6 +104,13 @@ struct worker harness_launch_worker(unsigned shard, const char *const options[])
 /* Start another program: argv[0], looked up in PATH, and what follows. */
 struct worker harness_launch_program(unsigned shard, const char *const argv[]);
 
+/*
+ * Start the test application as the successor of a process, or of the first that dies: FROM_DEAD. It serves whatever
+ * shard it gets; the one given is what it wants.
+ */
+#define FROM_DEAD (-1)
+struct worker harness_launch_successor(pid_t from, unsigned shard, const char *const options[]);
+
 /* Start the test application, and wait until it serves its shard and takes packets. */
 struct worker harness_start_worker(unsigned shard, const char *const options[]);
 
