@@ -170,7 +170,7 @@ void seats_take(const struct primary_said *said)
 
 	uint64_t now = now_ns();
 
-	if (said->what == SAID_SERVED && said->pid == s->pid) {
+	if (said->what == SAID_SERVED && said->pid == s->pid && s->state == STARTING) {
 		s->state = SERVING;
 		s->due_ns = now + random_below(work_ns(now - s->unserved_ns));
 	} else if (said->what == SAID_UNSERVED_FOR) {
@@ -204,7 +204,8 @@ static const char *complain(unsigned i, const char *what)
 static const char *tend(unsigned i, uint64_t now, bool kill)
 {
 	struct seat *s = &seats[i];
-	int status;
+	char how[64];
+	int status = 0;
 
 	if (s->state == DYING) {
 		follow(i, now);
@@ -216,9 +217,10 @@ static const char *tend(unsigned i, uint64_t now, bool kill)
 	}
 	if (s->state == STARTING && now > s->unserved_ns + (uint64_t)WEDGE_MS * 1000000)
 		return complain(i, "wedged: does not get to serve");
-	if (waitpid(s->pid, &status, WNOHANG) != 0 && !start_again(i, status, now))
-		return complain(i, "has ended by itself");
-	return NULL;
+	if (waitpid(s->pid, &status, WNOHANG) == 0 || start_again(i, status, now))
+		return NULL;
+	snprintf(how, sizeof(how), "has ended by itself, wait status 0x%x", (unsigned)status);
+	return complain(i, how);
 }
 
 const char *seats_tend(uint64_t now, bool kill)
