@@ -97,11 +97,9 @@ struct mos_ctx {
 
 	/* the lease */
 	struct mos_root *root;
-	struct mos_shard
-		*shard; /* NULL: of a successor, until it has one. Other threads: mos_ctx_shard */
+	struct mos_shard *shard; /* NULL: a successor's, not yet. Other threads: mos_ctx_shard */
 	uint32_t epoch;
 	int ctl_fd;
-	_Atomic bool handed_over; /* to a successor; this one has ended */
 
 	/* flows */
 	struct mos_flow_table flows;

@@ -400,7 +400,6 @@ struct mos_ctx *mos_context_create(struct mos_worker *w, int cpu)
 	atomic_store(&c->destroy, 0);
 	atomic_store(&c->stop, atomic_load(&w->stopping));
 	atomic_store(&c->open, false);
-	atomic_store(&c->handed_over, false);
 	c->now_ns = 0;
 	c->next_check_ns = 0;
 	c->idle_rounds = 0;

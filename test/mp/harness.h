@@ -105,8 +105,8 @@ struct worker harness_launch_worker(unsigned shard, const char *const options[])
 struct worker harness_launch_program(unsigned shard, const char *const argv[]);
 
 /*
- * Start the test application as the successor of a process, or of the first that dies: FROM_DEAD. It serves whatever
- * shard it gets; the one given is what it wants.
+ * Start the test application as the successor of a process, or of the first that dies: FROM_DEAD.
+ * It serves whatever shard it gets; the one given is what it wants.
  */
 #define FROM_DEAD (-1)
 struct worker harness_launch_successor(pid_t from, unsigned shard, const char *const options[]);
