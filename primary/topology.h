@@ -40,6 +40,8 @@ struct mos_primary {
 	struct mos_pool_map pool_map; /* which addresses are packets of the pool */
 	uint32_t pool_size;           /* mbufs in it */
 	uint32_t buf_len;             /* bytes of each mbuf's buffer */
+	/* By shard, its mbufs: those with its owner mark. I/O lcore; supervisor while PARKED. */
+	uint32_t marked[MOS_SHARD_MAX];
 	uint32_t pool_at_ports;       /* mbufs that ports keep for themselves, measured at start */
 	uint32_t ring_size;
 	uint32_t blank_size; /* mbufs kept in each blank ring */

@@ -23,20 +23,31 @@ struct pass {
 };
 
 /*
- * Mark what a ring holds. Each entry is taken from the front and put back at the end, so that
- * after as many steps as there are entries the order is the old one.
+ * Give what a ring holds another mark. Each entry is taken from the front and put back at the end,
+ * so that after as many steps as there are entries the order is the old one; what does not carry
+ * the first mark is left out. Returns how many stay.
  */
-static void mark_ring(struct mos_primary *p, uint32_t shard, struct rte_ring *r)
+static uint32_t mark_ring(struct mos_primary *p, struct rte_ring *r, uint8_t from, uint8_t to)
 {
-	uint32_t n = rte_ring_count(r);
+	uint32_t n = rte_ring_count(r), stay = 0;
 	void *obj;
 
 	for (uint32_t i = 0; i < n && rte_ring_sc_dequeue(r, &obj) == 0; i++) {
-		if (!mos_pool_map_has(&p->pool_map, obj) || mos_meta(p, obj)->owner != shard + 1)
+		if (!mos_pool_map_has(&p->pool_map, obj) || mos_meta(p, obj)->owner != from)
 			continue;
-		mos_meta(p, obj)->owner = OWNER_FOUND;
+		mos_meta(p, obj)->owner = to;
 		rte_ring_sp_enqueue(r, obj);
+		stay++;
 	}
+	return stay;
+}
+
+static uint32_t mark_rings(struct mos_primary *p, uint32_t shard, uint8_t from, uint8_t to)
+{
+	struct mos_shard *s = p->root->shard[shard];
+
+	return mark_ring(p, s->rx, from, to) + mark_ring(p, s->tx, from, to) +
+	       mark_ring(p, s->blank, from, to);
 }
 
 static void free_lost(struct rte_mempool *mp, void *opaque, void *obj, unsigned idx)
@@ -54,13 +65,17 @@ static void free_lost(struct rte_mempool *mp, void *opaque, void *obj, unsigned 
 
 uint32_t mos_audit_shard(struct mos_primary *p, uint32_t shard)
 {
-	struct mos_shard *s = p->root->shard[shard];
+	const uint8_t mark = (uint8_t)(shard + 1);
 	struct pass pass = {.p = p, .shard = shard};
+	uint32_t found = mark_rings(p, shard, mark, OWNER_FOUND);
 
-	mark_ring(p, shard, s->rx);
-	mark_ring(p, shard, s->tx);
-	mark_ring(p, shard, s->blank);
+	/* To look at the whole pool takes milliseconds, in which nobody serves the shard. */
+	if (found == p->marked[shard]) {
+		mark_rings(p, shard, OWNER_FOUND, mark);
+		return 0;
+	}
 	rte_mempool_obj_iter(p->pool, free_lost, &pass);
+	p->marked[shard] = found;
 	return pass.lost;
 }
 

@@ -7,6 +7,9 @@
  * back. So after a death the mbufs of that owner that are in none of its rings are the ones the
  * worker lost: they are freed and counted. Ring entries that are no mbuf of the shard, or stand
  * there twice, are taken out on the way. No memory is taken.
+ *
+ * The primary counts what it has marked (mos_primary.marked): when as many stand in the rings,
+ * nothing is lost and the pool is not searched, which would take longer than all else of a repair.
  */
 #ifndef MOS_PRIMARY_AUDIT_H
 #define MOS_PRIMARY_AUDIT_H

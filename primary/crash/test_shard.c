@@ -89,6 +89,7 @@ struct rte_mbuf *bench_packet(void)
 	must(m != NULL);
 	memset(rte_pktmbuf_append(m, 60), 0, 60);
 	*mos_meta(&bench.p, m) = (struct mos_pkt_meta){.owner = 1, .verdict = MOS_VERDICT_FORWARD};
+	bench.p.marked[0]++;
 	return m;
 }
 

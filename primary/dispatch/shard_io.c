@@ -31,6 +31,7 @@ static unsigned ring_put(struct mos_dispatch *d, struct shard_io *s, struct rte_
 	for (unsigned i = done; i < n; i++)
 		mos_meta(d->p, m[i])->owner = MOS_OWNER_PRIMARY;
 	count(d, MOS_CTR_TO_SHARD, done);
+	d->p->marked[s->index] += done;
 	return done;
 }
 
@@ -157,8 +158,10 @@ void mos_shard_io_blanks(struct mos_dispatch *d, struct shard_io *s)
 
 		*meta = (struct mos_pkt_meta){.owner = (uint8_t)(s->index + 1)};
 	}
-	if (rte_ring_sp_enqueue_bulk(s->blank, (void **)m, want, NULL) != 0)
+	if (rte_ring_sp_enqueue_bulk(s->blank, (void **)m, want, NULL) != 0) {
+		d->p->marked[s->index] += want;
 		return;
+	}
 	/*
 	 * The worker bent the ring's positions. With its mark the audit would free an mbuf twice.
 	 */

@@ -188,6 +188,7 @@ int mos_memory_fill_blanks(struct mos_primary *p)
 			return -ENOMEM;
 		for (uint32_t k = 0; k < p->blank_size; k++)
 			mos_meta(p, m[k])->owner = (uint8_t)(i + 1);
+		p->marked[i] += p->blank_size;
 		rte_ring_sp_enqueue_bulk(p->root->shard[i]->blank, (void **)m, p->blank_size, NULL);
 	}
 	return 0;

@@ -62,6 +62,7 @@ static inline struct rte_mbuf *mos_packet_reclaim(struct mos_primary *p, uint32_
 	                 mos_meta(p, m)->owner != shard + 1))
 		return NULL;
 	mos_meta(p, m)->owner = MOS_OWNER_PRIMARY;
+	p->marked[shard]--;
 	if (mos_unlikely(!mos_header_sound(p, m))) {
 		mos_packet_renew(p, m);
 		return NULL;

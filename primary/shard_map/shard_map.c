@@ -13,6 +13,9 @@
  */
 static struct mos_shard_map *current_map;
 
+/* The one before, when its grace period was not waited for; NULL: nobody reads another. */
+static struct mos_shard_map *former_map;
+
 int mos_shard_map_init(const struct mos_root *root)
 {
 	struct mos_shard_map *m;
@@ -31,8 +34,9 @@ int mos_shard_map_init(const struct mos_root *root)
 
 void mos_shard_map_fini(void)
 {
+	free(former_map);
 	free(current_map);
-	current_map = NULL;
+	current_map = former_map = NULL;
 }
 
 void mos_shard_map_reader_start(void)
@@ -65,19 +69,49 @@ void mos_shard_map_online(void)
 	urcu_qsbr_thread_online();
 }
 
-int mos_shard_map_set(uint32_t shard, enum mos_service service)
+/* Returns the map that was replaced, NULL without memory. */
+static struct mos_shard_map *replace(uint32_t shard, enum mos_service service)
 {
 	struct mos_shard_map *old = current_map, *m;
 
 	assert(shard < old->shard_count);
 	m = malloc(sizeof(*m));
 	if (m == NULL)
-		return -ENOMEM;
+		return NULL;
 	*m = *old;
 	m->service[shard] = (uint8_t)service;
 	rcu_set_pointer(&current_map, m);
+	return old;
+}
+
+static void free_after_grace(struct mos_shard_map *old)
+{
 	urcu_qsbr_synchronize_rcu();
+	free(former_map);
+	former_map = NULL;
 	free(old);
+}
+
+int mos_shard_map_set(uint32_t shard, enum mos_service service)
+{
+	struct mos_shard_map *old = replace(shard, service);
+
+	if (old == NULL)
+		return -ENOMEM;
+	free_after_grace(old);
+	return 0;
+}
+
+int mos_shard_map_set_soon(uint32_t shard, enum mos_service service)
+{
+	struct mos_shard_map *old = replace(shard, service);
+
+	if (old == NULL)
+		return -ENOMEM;
+	if (former_map == NULL)
+		former_map = old;
+	else
+		free_after_grace(old);
 	return 0;
 }
 

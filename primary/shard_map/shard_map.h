@@ -64,6 +64,12 @@ static inline uint32_t mos_shard_of(const struct mos_shard_map *m, uint32_t hash
 /* Publish a map with this service state for the shard, wait for the grace period. 0 or -ENOMEM. */
 int mos_shard_map_set(uint32_t shard, enum mos_service service);
 
+/*
+ * The same, without the wait: for changes after which the I/O lcore does no less than it did. 0 or
+ * -ENOMEM.
+ */
+int mos_shard_map_set_soon(uint32_t shard, enum mos_service service);
+
 /* The service state it published last. */
 enum mos_service mos_shard_map_service(uint32_t shard);
 

@@ -73,6 +73,21 @@ START_TEST(set_changes_one_shard_and_keeps_the_buckets)
 }
 END_TEST
 
+START_TEST(maps_that_come_soon_add_up)
+{
+	ck_assert_int_eq(init(4), 0);
+	for (uint32_t s = 0; s < 4; s++)
+		ck_assert_int_eq(mos_shard_map_set_soon(s, MOS_SERVICE_SERVED), 0);
+	ck_assert_int_eq(mos_shard_map_set(1, MOS_SERVICE_HELD), 0);
+	ck_assert_int_eq(mos_shard_map_set_soon(2, MOS_SERVICE_PARKED), 0);
+	ck_assert_int_eq(mos_shard_map_service(0), MOS_SERVICE_SERVED);
+	ck_assert_int_eq(mos_shard_map_service(1), MOS_SERVICE_HELD);
+	ck_assert_int_eq(mos_shard_map_get()->service[2], MOS_SERVICE_PARKED);
+	ck_assert_int_eq(mos_shard_map_get()->service[3], MOS_SERVICE_SERVED);
+	mos_shard_map_fini();
+}
+END_TEST
+
 /* What the I/O lcore and the supervisor would do to one shard's rings. */
 struct bench {
 	uint64_t plain[2]; /* no atomics: only the grace period keeps the threads apart */
@@ -158,6 +173,7 @@ int main(void)
 	tcase_add_test(tc, buckets_are_dealt_evenly_to_all_shards);
 	tcase_add_test(tc, every_hash_has_a_shard);
 	tcase_add_test(tc, set_changes_one_shard_and_keeps_the_buckets);
+	tcase_add_test(tc, maps_that_come_soon_add_up);
 	tcase_add_test(tc, after_parked_the_rings_are_the_supervisors);
 	tcase_add_test(tc, a_sleeping_reader_does_not_hold_up_the_supervisor);
 	tcase_set_timeout(tc, 60);

@@ -37,12 +37,16 @@ void mos_sup_withdraw(struct mos_supervisor *s, uint32_t i)
 
 /*
  * The map comes before the lease: once a worker knows that a shard is its own, the I/O lcore no
- * longer takes packets out of the rx ring. False when there is no memory for a map.
+ * longer takes packets out of the rx ring. It does so when a shard is UNSERVED only; that grace
+ * period is waited for. False when there is no memory for a map.
  */
 static bool serve(uint32_t i)
 {
-	return mos_shard_map_service(i) == MOS_SERVICE_SERVED ||
-	       mos_shard_map_set(i, MOS_SERVICE_SERVED) == 0;
+	switch (mos_shard_map_service(i)) {
+	case MOS_SERVICE_SERVED: return true;
+	case MOS_SERVICE_UNSERVED: return mos_shard_map_set(i, MOS_SERVICE_SERVED) == 0;
+	default: return mos_shard_map_set_soon(i, MOS_SERVICE_SERVED) == 0;
+	}
 }
 
 void mos_sup_report_service(struct mos_supervisor *s, uint32_t i)
