@@ -117,6 +117,12 @@ static int32_t predecessor_from_environment(void)
 	return errno != 0 || *end != '\0' || v < 1 || v > INT32_MAX ? -2 : (int32_t)v;
 }
 
+/* Under mos-run each process has one, unless the program wants more. */
+static bool has_one_shard(const struct mos_worker *w)
+{
+	return w->preferred_shard >= 0 || w->take_over != MOS_CTL_FROM_FREE;
+}
+
 static int init(const char *file)
 {
 	struct mos_worker *w = &mos_worker;
@@ -136,7 +142,7 @@ static int init(const char *file)
 	if (w->take_over == -2)
 		return mos_fail(EINVAL, MOS_ENV_TAKE_OVER "=%s: neither a process id nor \"dead\"",
 		                getenv(MOS_ENV_TAKE_OVER));
-	w->num_cores = w->preferred_shard >= 0 ? 1 : w->cfg.workers;
+	w->num_cores = has_one_shard(w) ? 1 : w->cfg.workers;
 	if (geteuid() != 0)
 		return mos_fail(EPERM, "attaching to the primary needs root: run it with sudo");
 	return mos_attach(w);
@@ -224,7 +230,7 @@ static int check_conf(const struct mtcp_conf *conf)
 		return EPERM;
 	if (any_context())
 		return EBUSY;
-	if (mos_worker.preferred_shard < 0 && conf->num_cores > cfg->workers)
+	if (!has_one_shard(&mos_worker) && conf->num_cores > cfg->workers)
 		return EINVAL;
 	if (conf->max_concurrency != cfg->max_concurrency || conf->rcvbuf_size != cfg->rmem_size ||
 	    conf->sndbuf_size != cfg->wmem_size || conf->tcp_timewait != cfg->tcp_tw_interval ||
@@ -239,7 +245,7 @@ int mtcp_setconf(const struct mtcp_conf *conf)
 
 	if (err != 0)
 		return fail(err);
-	if (mos_worker.preferred_shard < 0) /* under mos-run each process has one */
+	if (!has_one_shard(&mos_worker))
 		mos_worker.num_cores = conf->num_cores;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "secondary/attach/attach.h"
 #include "secondary/context/take_over.h"
 #include "secondary/loop/loop.h"
+#include "secondary/notify/notify.h"
 #include "secondary/pipeline/pipeline.h"
 #include "shared/control/control_msg.h"
 #include "shared/kill_point/kill_point.h"
@@ -254,6 +255,8 @@ static void give_back(struct mos_ctx *c, enum mos_loop_end why)
 	if (why == MOS_LOOP_PRIMARY_STOPS)
 		mos_fail(ESHUTDOWN, "the primary (pid %d) stops; this worker ends",
 		         c->root->primary_pid);
+	if (why == MOS_LOOP_PRIMARY_GONE || why == MOS_LOOP_PRIMARY_STOPS)
+		mos_notify_no_primary();
 	/* A burst still in hand is for the primary to resolve, once this process is gone. */
 	if (why == MOS_LOOP_PRIMARY_GONE || c->shard == NULL || c->shard->ledger.count != 0)
 		return;
