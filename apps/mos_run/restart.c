@@ -17,7 +17,7 @@ static void begin(struct restart *r, uint64_t now_ns)
 {
 	r->step = RESTART_SETTLE;
 	r->turn = 0;
-	r->again = false;
+	r->again = r->incomplete = false;
 	r->asked_ns = now_ns;
 	r->deadline_ns = now_ns + r->limit_ns;
 }
@@ -88,8 +88,9 @@ static bool settle(struct restart *r, struct slots *s, struct slot *slot, uint64
 {
 	char line[SLOTS_TEXT];
 
-	if (slot->state == SLOT_STOPPED) {
-		next_turn(r, slot, now_ns, "has ended");
+	if (slot->state == SLOT_STOPPED && slot->cur.pid == 0) {
+		r->incomplete |= !slot->ended_well;
+		next_turn(r, slot, now_ns, slot->ended_well ? "has ended" : "has failed");
 	} else if (slot->state == SLOT_WAITING && slot->kind == SLOT_SPARE) {
 		next_turn(r, slot, now_ns, "is about to be started");
 	} else if (slots_is_working(slot) && slot->cur.started_ns >= r->asked_ns) {
@@ -128,12 +129,14 @@ static bool replace(struct restart *r, struct slots *s, struct slot *slot, uint6
 		r->step = RESTART_SEE_OFF;
 		return true;
 	}
-	if (slot->cur.pid == r->old_pid)
+	if (slot->cur.pid == r->old_pid) {
 		fail(r, slot, "the new one, pid %d, %s; pid %d goes on", (int)r->new_pid,
 		     slot->next_end, (int)r->old_pid);
-	else
-		fail(r, slot, "the new one, pid %d, %s", (int)r->new_pid, slot->next_end);
-	return false;
+		return false;
+	}
+	r->step = RESTART_SETTLE; /* both have gone, and the slot starts a new one */
+	r->deadline_ns = now_ns + r->limit_ns;
+	return true;
 }
 
 static bool see_off(struct restart *r, struct slots *s, struct slot *slot, uint64_t now_ns)
@@ -159,7 +162,7 @@ uint64_t restart_on_time(struct restart *r, struct slots *s, uint64_t now_ns)
 		if (r->step == RESTART_IDLE)
 			begin(r, now_ns);
 		else if (r->turn == slots_count(s))
-			finish(r, true, "");
+			finish(r, !r->incomplete, r->incomplete ? "a worker has failed" : "");
 		else if (!step[r->step](r, s, slot_in_turn(r, s), now_ns) &&
 		         r->step != RESTART_IDLE)
 			return r->step == RESTART_SEE_OFF ? UINT64_MAX : r->deadline_ns;

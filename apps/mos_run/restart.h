@@ -8,8 +8,9 @@
  *                     serves     or fails
  *
  * A `next` that ends, or does not serve within limit_ns, stops the upgrade: the old one
- * goes on, and so do those whose turn had not come. A slot whose process is younger than the
- * request needs nothing but to be seen serving.
+ * goes on, and so do those whose turn had not come. If the old one has died as well, its slot has
+ * a new one anyway. A slot whose process is younger than the request needs nothing but to be seen
+ * serving.
  *
  * Who asked is told by `tell` one line for each slot, and by `done` the end; neither may ask for
  * another restart. Time comes in, nanoseconds as in slots.h. One thread, caller's memory.
@@ -35,7 +36,8 @@ struct restart {
 	uint64_t asked_ns;
 	uint64_t deadline_ns; /* SETTLE, REPLACE */
 	pid_t old_pid, new_pid;
-	bool again; /* another one is to follow */
+	bool incomplete; /* a worker has failed for good */
+	bool again;      /* another one is to follow */
 };
 
 void restart_init(struct restart *r, const struct restart_ops *ops, void *arg, uint64_t limit_ns);

@@ -180,12 +180,12 @@ static void decide(struct slots *s, struct slot *slot, enum backoff_death death,
 	}
 	slot->state = SLOT_WAITING;
 	slot->start_ns = now_ns + delay_ns;
-	if (slot->kind == SLOT_WORKER && slot->lost != 0 && spare_is_ready(s)) {
-		slot->start_ns = now_ns + SLOTS_TAKEOVER_NS;
-		snprintf(then, SLOTS_TEXT, "; a spare takes over");
-	} else if (death == BACKOFF_NO_PRIMARY) {
+	if (death == BACKOFF_NO_PRIMARY) {
 		snprintf(then, SLOTS_TEXT, "; no primary: trying again every %llu ms",
 		         delay_ns / BACKOFF_NS_PER_MS);
+	} else if (slot->kind == SLOT_WORKER && slot->lost != 0 && spare_is_ready(s)) {
+		slot->start_ns = now_ns + SLOTS_TAKEOVER_NS;
+		snprintf(then, SLOTS_TEXT, "; a spare takes over");
 	} else if (delay_ns == 0) {
 		snprintf(then, SLOTS_TEXT, "; restarting now");
 	} else {
@@ -362,7 +362,8 @@ void slots_on_line(struct slots *s, pid_t pid, const struct notify *line, uint64
 static void on_cur_death(struct slots *s, struct slot *slot, const struct life *dead,
                          enum backoff_death death, const char *cause, uint64_t now_ns)
 {
-	struct slot *heir = slot->kind == SLOT_WORKER ? heir_of(s, dead) : NULL;
+	struct slot *heir =
+		slot->kind == SLOT_WORKER && s->stop_requests == 0 ? heir_of(s, dead) : NULL;
 	bool silent = death == BACKOFF_NO_PRIMARY && slot->said_no_primary;
 	char name[16], then[SLOTS_TEXT] = "";
 
@@ -538,28 +539,31 @@ uint64_t slots_on_time(struct slots *s, uint64_t now_ns)
 
 /* ---- looking ---- */
 
-void slots_describe(const struct slot *slot, char *text, size_t text_len)
+/* What the process of a slot does; the slot has one. */
+static size_t describe_life(const struct life *l, char *text, size_t text_len)
 {
-	const struct life *l = &slot->cur;
-	size_t len;
+	size_t len = (size_t)snprintf(text, text_len, "pid %d: %s", (int)l->pid,
+	                              l->shards != 0 ? "serves shard"
+	                              : l->ready     ? "ready"
+	                                             : "starting");
 
-	if (l->pid == 0 && slot->next.pid != 0)
-		snprintf(text, text_len, "dead; pid %d takes over", (int)slot->next.pid);
-	else if (slot->state == SLOT_STOPPED)
-		snprintf(text, text_len, "%s", slot->ended_well ? "ended" : "failed");
-	else if (l->pid == 0)
-		snprintf(text, text_len, "%s",
-		         slot->said_no_primary ? "waits for a primary" : "waits for its start");
-	else if (l->shards == 0)
-		snprintf(text, text_len, "pid %d: %s", (int)l->pid,
-		         l->ready ? "ready" : "starting");
-	if (l->pid == 0 || l->shards == 0)
-		return;
-
-	len = (size_t)snprintf(text, text_len, "pid %d: serves shard", (int)l->pid);
 	for (unsigned i = 0; i < 64 && len < text_len; i++)
 		if (l->shards >> i & 1)
 			len += (size_t)snprintf(text + len, text_len - len, " %u", i);
+	return len;
+}
+
+void slots_describe(const struct slot *slot, char *text, size_t text_len)
+{
+	size_t len;
+
+	if (slot->cur.pid != 0)
+		len = describe_life(&slot->cur, text, text_len);
+	else if (slot->state == SLOT_STOPPED)
+		len = (size_t)snprintf(text, text_len, slot->ended_well ? "ended" : "failed");
+	else
+		len = (size_t)snprintf(text, text_len,
+		                       slot->said_no_primary ? "waits for a primary" : "died");
 	if (slot->next.pid != 0 && len < text_len)
 		snprintf(text + len, text_len - len, "; pid %d is to take over",
 		         (int)slot->next.pid);

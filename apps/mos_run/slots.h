@@ -151,7 +151,7 @@ void slots_signal_all(struct slots *s, int signum);
 /* "worker 0": the name in all lines. */
 const char *slots_name(const struct slot *slot, char name[static 16]);
 
-/* "pid 12: serves shard 0" */
+/* "pid 12: serves shard 0; pid 34 is to take over" */
 void slots_describe(const struct slot *slot, char *text, size_t text_len);
 
 /* No process is left, and none will be started. */

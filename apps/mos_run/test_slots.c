@@ -487,9 +487,26 @@ START_TEST(when_both_die_a_worker_is_started_as_ever)
 	after(0);
 	die(100, BACKOFF_KILLED);
 	die(101, BACKOFF_FAILED);
-	ck_assert_int_eq(restarts_failed, 1);
 	ck_assert_int_eq(in_slot(0), 102);
 	assert_started(102, 0, 0);
+	ck_assert_int_eq(restarts_ok, 0);
+	say_serving(102, 0);
+	ck_assert_str_eq(told, "worker 0: pid 102 is new\ndone\n");
+}
+END_TEST
+
+START_TEST(when_both_die_and_the_new_program_fails_the_restart_fails)
+{
+	begin_working(2, 0);
+	restart_request(&restart, now);
+	after(0);
+	die(100, BACKOFF_KILLED);
+	for (pid_t pid = 102; slots.slot[0].state != SLOT_STOPPED; pid = in_slot(0))
+		die(pid, BACKOFF_FAILED);
+	assert_started((pid_t)(FIRST_PID + started - 1), 1, 101); /* the other one's turn */
+	die((pid_t)(FIRST_PID + started - 1), BACKOFF_FAILED);
+	ck_assert_int_eq(restarts_failed, 1);
+	ck_assert_int_eq(in_slot(1), 101);
 }
 END_TEST
 
@@ -724,6 +741,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_new_one_that_hangs_is_killed_after_its_time);
 	tcase_add_test(tc, an_old_one_that_dies_meanwhile_is_its_successors);
 	tcase_add_test(tc, when_both_die_a_worker_is_started_as_ever);
+	tcase_add_test(tc, when_both_die_and_the_new_program_fails_the_restart_fails);
 	tcase_add_test(tc, half_a_handover_ends_both_and_starts_one_for_all);
 	tcase_add_test(tc, spares_are_replaced_first);
 	tcase_add_test(tc, an_old_spare_that_takes_over_during_a_restart_is_replaced_as_a_worker);

@@ -229,9 +229,9 @@ class System:
             self.primary.wait_line(rf"shard {shard}: served by pid {worker.pid}\b", since)
         return worker
 
-    def start_mos_run(self, count, command=()):
+    def start_mos_run(self, count, command=(), options=()):
         """mos-run with that many workers, restarted when they die: midstats, unless told."""
-        run = Process([MOS_RUN, "-n", str(count), "--respawn", "--",
+        run = Process([MOS_RUN, "-n", str(count), "--respawn", *options, "--",
                        *(command or [MIDSTAT, "-f", self.config, "-l", self.event_log])])
         self.others.append(run)
         return run
