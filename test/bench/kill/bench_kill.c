@@ -2,7 +2,7 @@
  * bench_kill: kill workers at random moments, again and again, while real connections pass the box,
  * and look whether anybody notices.
  *
- *   bench_kill [--kills N] [--seed S] [--seconds-max T] [--json FILE] [--logs PREFIX]
+ *   bench_kill [--kills N] [--mode respawn|standby|upgrade|mix] [--seed S] [--seconds-max T] [--json FILE] [--logs PREFIX]
  *              [--workers W] [--long N] [--short N] [--pause-ms MS] [--work-ms MS] [--nap-us US]
  *
  *   kernel end_a --- box_a [mos-primary, W kill_sinks] box_b --- end_b kernel
@@ -46,6 +46,7 @@ enum {
 
 static struct {
 	uint64_t kills, seed;
+	enum seats_mode mode;
 	unsigned seconds_max;
 	const char *json, *logs;
 	unsigned workers, long_count, short_count, pause_ms, work_ms, nap_us;
@@ -211,7 +212,8 @@ static bool is_over(void)
 {
 	uint64_t s = (now_ns() - began_ns) / 1000000000;
 
-	return seats_sum.kills >= opt.kills || (opt.seconds_max > 0 && s >= opt.seconds_max);
+	return seats_sum.kills + seats_sum.upgrades >= opt.kills ||
+	       (opt.seconds_max > 0 && s >= opt.seconds_max);
 }
 
 static void kill_again_and_again(void)
@@ -220,8 +222,8 @@ static void kill_again_and_again(void)
 
 	while (!is_over()) {
 		step(true);
-		if (seats_sum.kills - audited >= AUDIT_EVERY) {
-			audited = seats_sum.kills;
+		if (seats_sum.kills + seats_sum.upgrades - audited >= AUDIT_EVERY) {
+			audited = seats_sum.kills + seats_sum.upgrades;
 			audit();
 		}
 	}
@@ -252,7 +254,7 @@ static bool all_told(void)
 
 static void come_to_rest(void)
 {
-	wait_until(seats_all_serve, READY_MS, "not all shards are served at the end");
+	wait_until(seats_at_rest, READY_MS, "not all shards are served at the end");
 	ends_finish();
 	wait_until(all_closed, READY_MS, "not all connections end");
 	wait_until(all_told, TOLD_MS, "connections on which no worker died were not told of");
@@ -274,6 +276,8 @@ static void check_counters(void)
 START_TEST(nobody_notices_kills)
 {
 	const struct seats_options seats = {
+		.mode = opt.mode,
+		.by_chance = true,
 		.count = opt.workers,
 		.work_ms = opt.work_ms,
 		.attach_ms = 60,
@@ -296,7 +300,7 @@ START_TEST(nobody_notices_kills)
 	harness_start_primary();
 	seats_init(&seats);
 	seats_start();
-	wait_until(seats_all_serve, READY_MS, "the workers do not come up");
+	wait_until(seats_at_rest, READY_MS, "the workers do not come up");
 	must(ends_start(&ends), "no connections");
 	began_ns = now_ns();
 	kill_again_and_again();
@@ -327,10 +331,23 @@ static uint64_t number(const char *text)
 	exit(2);
 }
 
+static enum seats_mode mode_of(const char *text)
+{
+	enum seats_mode mode = 0;
+
+	while (mode < MODES && strcmp(seats_mode_names[mode], text) != 0)
+		mode++;
+	if (mode < MODES)
+		return mode;
+	fprintf(stderr, "bench_kill: not a mode: %s\n", text);
+	exit(2);
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"kills", required_argument, NULL, 'k'},
+		{"mode", required_argument, NULL, 'M'},
 		{"seed", required_argument, NULL, 's'},
 		{"seconds-max", required_argument, NULL, 't'},
 		{"json", required_argument, NULL, 'j'},
@@ -348,6 +365,7 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 'k': opt.kills = number(optarg); break;
+		case 'M': opt.mode = mode_of(optarg); break;
 		case 's': opt.seed = number(optarg); break;
 		case 't': opt.seconds_max = (unsigned)number(optarg); break;
 		case 'j': opt.json = optarg; break;
@@ -389,7 +407,8 @@ int main(int argc, char **argv)
 
 	parse(argc, argv);
 	find_build();
-	printf("bench_kill --kills %" PRIu64 " --seed %" PRIu64 "\n", opt.kills, opt.seed);
+	printf("bench_kill --kills %" PRIu64 " --mode %s --seed %" PRIu64 "\n", opt.kills,
+	       seats_mode_names[opt.mode], opt.seed);
 	tcase_set_timeout(tc, 0);
 	tcase_add_checked_fixture(tc, harness_begin, harness_end);
 	tcase_add_test(tc, nobody_notices_kills);

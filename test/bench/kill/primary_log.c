@@ -137,6 +137,8 @@ static struct primary_said read_shard(const char *line)
 		s.what = SAID_SERVED;
 	else if (sscanf(at, "shard %u: without a worker for %lf", &s.shard, &s.ms) == 2)
 		s.what = SAID_UNSERVED_FOR;
+	else if (sscanf(at, "shard %u: handed over by pid %d", &s.shard, &s.pid) == 2)
+		s.what = SAID_HANDED_OVER;
 	else if (sscanf(at, "shard %u: worker pid %d died", &s.shard, &s.pid) == 2)
 		s.what = SAID_DIED;
 	return s;

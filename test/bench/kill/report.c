@@ -45,10 +45,11 @@ static unsigned make_rows(struct row rows[static ROWS_MAX])
 	const struct conns_sum *c = &conns_sum;
 	const struct row all[] = {
 		{"kills", "workers killed", s->kills},
-		{"kills_attaching", "before they served a shard", s->attaching},
+		{"kills_others", "spares, successors, and workers before they served", s->others},
 		{"kills_serving", "while they served one", s->serving},
 		{"kills_per_s", "", ratio(s->kills, killing_s)},
-		{"refused", "successors that came too early", s->refused},
+		{"upgrades", "planned, finished", s->upgrades},
+		{"refused", "successors that came too early, or too late", s->refused},
 		{"deaths", "that the primary has noticed on a shard", deaths.count},
 		{"deaths_in_hand", "with packets in hand", deaths.in_hand},
 		{"suspects", "packets that were worked on", deaths.suspects},

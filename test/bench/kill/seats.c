@@ -1,44 +1,37 @@
 #include "test/bench/kill/seats.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "test/bench/kill/content.h"
+#include "test/bench/kill/crew.h"
 #include "test/bench/kill/sink.h"
 #include "test/mp/harness.h"
 
 enum {
-	SEATS_MAX = 16,
-	DEAD_MAX = 256,
-	REAP_MS = 500,
-	DYING_NS = 300000, /* between two looks at who dies */
-	ATTACH_SHARE = 8,  /* of so many workers one is killed while it attaches */
-	WEDGE_MS = 30000,  /* until a shard is served again */
+	SHARDS_MAX = 16,
+	SPARES = 1,
+	SHARE = 8,        /* of so many processes one dies before it serves */
+	WEDGE_MS = 30000, /* until a shard is served again */
+	LOOK_NS = 300000, /* between two looks at who dies */
 };
 
-struct seat {
-	pid_t pid;
-	enum { DYING, STARTING, SERVING } state;
-	uint64_t unserved_ns; /* since when, if it does not serve */
-	uint64_t due_ns;      /* UINT64_MAX: when it serves, it will be known */
+const char *const seats_mode_names[MODES] = {"respawn", "standby", "upgrade", "mix"};
+
+struct shard {
+	struct member *holder;    /* as the primary says; NULL: nobody */
+	struct member *candidate; /* on the way to it: a new one, or a successor */
+	uint64_t unserved_ns;     /* since when, without holder */
 };
 
 struct seats_sum seats_sum;
 
 static struct seats_options opt;
-static struct seat seats[SEATS_MAX];
-static struct {
-	pid_t pid;
-	uint64_t since_ns;
-} dead[DEAD_MAX]; /* killed, not reaped yet: a ring */
-static unsigned dead_first, dead_count;
+static struct shard shards[SHARDS_MAX];
+static struct member *spare;
 static uint64_t chance;
 
 static uint64_t random_below(uint64_t n)
@@ -46,114 +39,73 @@ static uint64_t random_below(uint64_t n)
 	return random_at(opt.seed, ++chance) % n;
 }
 
-/* ---- processes ---- */
-
-static void __attribute__((noreturn)) become_worker(unsigned shard, pid_t parent)
+/* One of so many times. */
+static bool happens(unsigned share)
 {
-	char program[300], name[16], nap[16];
-	int fd = open(opt.log_file, O_WRONLY | O_CREAT | O_APPEND, 0644);
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(127);
-	dup2(fd, STDOUT_FILENO);
-	dup2(fd, STDERR_FILENO);
-	snprintf(program, sizeof(program), "%s/test/bench/kill/kill_sink", harness.build);
-	snprintf(name, sizeof(name), "%u", shard);
-	snprintf(nap, sizeof(nap), "%u", opt.nap_us);
-	setenv("MOS_SHARD", name, 1);
-	execl(program, program, "-f", harness.conf, "-o", opt.sink_file, "-w", nap, NULL);
-	fprintf(stderr, "cannot run %s: %s\n", program, strerror(errno));
-	_exit(127);
+	return opt.by_chance && random_below(share) == 0;
 }
 
-static void sit_down(unsigned i, uint64_t now)
+static bool has_spare(void)
 {
-	struct seat *s = &seats[i];
-	pid_t self = getpid();
-
-	s->state = STARTING;
-	s->due_ns = random_below(ATTACH_SHARE) == 0
-	                    ? now + random_below((uint64_t)opt.attach_ms * 1000000)
-	                    : UINT64_MAX;
-	s->pid = fork();
-	if (s->pid == 0)
-		become_worker(i, self);
-	if (s->pid < 0) {
-		perror("bench_kill: fork");
-		exit(EXIT_FAILURE);
-	}
+	return opt.mode == MODE_STANDBY || opt.mode == MODE_MIX;
 }
 
-/*
- * Not at once: while threads of the dead are still under way, the kernel would spin in waitpid()
- * for them, for as long as they do not get a CPU.
- */
-static void reap(uint64_t now)
+/* ---- who comes and goes ---- */
+
+static struct member *start(enum member_role role, unsigned shard, pid_t from)
 {
-	while (dead_count > 0 && now - dead[dead_first].since_ns > REAP_MS * 1000000) {
-		if (waitpid(dead[dead_first].pid, NULL, dead_count < DEAD_MAX ? WNOHANG : 0) == 0)
-			return;
-		dead_first = (dead_first + 1) % DEAD_MAX;
-		dead_count--;
-	}
+	struct member *m = crew_start(role, shard, from);
+
+	if (happens(SHARE))
+		m->due_ns = m->born_ns + random_below((uint64_t)opt.attach_ms * 1000000);
+	return m;
 }
 
-static void kill_seat(unsigned i, uint64_t now)
+static bool is_gone(const struct member *m)
 {
-	struct seat *s = &seats[i];
+	return m == NULL || m->killed || m->ended;
+}
 
+static void kill_member(struct member *m)
+{
+	bool serves = m->role == SERVES;
+	struct member *heir = shards[m->shard].candidate;
+
+	kill(m->pid, SIGKILL);
+	m->killed = true;
+	m->due_ns = UINT64_MAX;
 	seats_sum.kills++;
-	seats_sum.serving += s->state == SERVING;
-	seats_sum.attaching += s->state != SERVING;
-	kill(s->pid, SIGKILL);
-	if (s->state == SERVING)
-		s->unserved_ns = now;
-	s->state = DYING;
-	s->due_ns = UINT64_MAX;
+	seats_sum.serving += serves;
+	seats_sum.others += !serves;
+	if (serves && heir != NULL) /* it may come for the shard of a process that is no more */
+		heir->excused = true;
 }
 
-/* As whoever starts workers again would do it: when the dead one is gone. */
-static void follow(unsigned i, uint64_t now)
+static void upgrade(unsigned i)
 {
-	struct seat *s = &seats[i];
-	siginfo_t info = {0};
+	struct shard *s = &shards[i];
 
-	if (waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-		return;
-	if (dead_count == DEAD_MAX)
-		reap(UINT64_MAX);
-	dead[(dead_first + dead_count) % DEAD_MAX].pid = s->pid;
-	dead[(dead_first + dead_count++) % DEAD_MAX].since_ns = now;
-	sit_down(i, now);
+	s->candidate = start(SUCCEEDS, i, s->holder->pid);
+	s->holder->due_ns = UINT64_MAX;
+	if (happens(SHARE))
+		s->holder->due_ns = now_ns() + random_below((uint64_t)opt.attach_ms * 1000000);
 }
 
-/* It has ended. It may have come before the primary knew that its predecessor is dead. */
-static bool start_again(unsigned i, int status, uint64_t now)
+static bool wants_upgrade(void)
 {
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != SINK_BUSY)
-		return false;
-	seats_sum.refused++;
-	sit_down(i, now);
-	return true;
-}
-
-/* ---- the run ---- */
-
-void seats_init(const struct seats_options *options)
-{
-	opt = *options;
-}
-
-void seats_start(void)
-{
-	uint64_t now = now_ns();
-
-	for (unsigned i = 0; i < opt.count; i++) {
-		seats[i].unserved_ns = now;
-		sit_down(i, now);
-		seats[i].due_ns = UINT64_MAX; /* the first ones come up in peace */
+	switch (opt.mode) {
+	case MODE_UPGRADE: return !happens(SHARE);
+	case MODE_MIX: return happens(3);
+	default: return false;
 	}
+}
+
+static void meet_moment(struct member *m)
+{
+	if (m->role == SERVES && is_gone(shards[m->shard].candidate) && wants_upgrade())
+		upgrade(m->shard);
+	else
+		kill_member(m);
 }
 
 /* On a slow machine as much longer as it takes to bring up a worker: what waits must get through. */
@@ -164,101 +116,195 @@ static uint64_t work_ns(uint64_t unserved_ns)
 	return most > 2 * unserved_ns ? most : 2 * unserved_ns;
 }
 
-void seats_take(const struct primary_said *said)
+static void draw_work(struct member *m, uint64_t unserved_ns)
 {
-	struct seat *s = &seats[said->shard % SEATS_MAX];
+	m->due_ns = UINT64_MAX;
+	if (opt.by_chance && !m->killed)
+		m->due_ns = now_ns() + random_below(work_ns(unserved_ns));
+}
 
+/* ---- what the primary says ---- */
+
+static void take_served(const struct primary_said *said)
+{
+	struct shard *s = &shards[said->shard];
+	struct member *m = crew_find(said->pid);
 	uint64_t now = now_ns();
 
-	if (said->what == SAID_SERVED && said->pid == s->pid && s->state == STARTING) {
-		s->state = SERVING;
-		s->due_ns = now + random_below(work_ns(now - s->unserved_ns));
-	} else if (said->what == SAID_UNSERVED_FOR) {
+	if (m == NULL)
+		return; /* killed long ago: the line is late */
+	if (m == spare)
+		spare = NULL;
+	if (m == s->candidate)
+		s->candidate = NULL;
+	m->role = SERVES;
+	m->shard = said->shard;
+	draw_work(m, s->holder == NULL ? now - s->unserved_ns : 0);
+	s->holder = m;
+}
+
+void seats_take(const struct primary_said *said)
+{
+	struct member *m;
+
+	if (said->shard >= opt.count)
+		return;
+	switch (said->what) {
+	case SAID_SERVED: take_served(said); break;
+	case SAID_HANDED_OVER:
+		m = crew_find(said->pid);
+		if (m != NULL)
+			m->handed_over = true;
+		seats_sum.upgrades++;
+		break;
+	case SAID_UNSERVED_FOR:
 		seats_sum.unserved_count++;
 		seats_sum.unserved_ms_total += said->ms;
 		if (said->ms > seats_sum.unserved_ms_max)
 			seats_sum.unserved_ms_max = said->ms;
+		break;
+	default: break;
 	}
+}
+
+/* ---- the run ---- */
+
+void seats_init(const struct seats_options *options)
+{
+	opt = *options;
+	crew_init(opt.nap_us, opt.sink_file, opt.log_file);
+}
+
+void seats_start(void)
+{
+	uint64_t now = now_ns();
+
+	for (unsigned i = 0; i < opt.count; i++) {
+		shards[i].unserved_ns = now;
+		shards[i].candidate = crew_start(COMES, i, FROM_NOBODY);
+	}
+}
+
+static const char *complain(const struct member *m, const char *what)
+{
+	static char text[160];
+
+	snprintf(text, sizeof(text), "shard %u: worker pid %d %s, wait status 0x%x", m->shard,
+	         (int)m->pid, what, (unsigned)m->status);
+	return text;
+}
+
+/* Forget who has been dead for a while: what the primary says of them is heard by now. */
+static const char *bury(struct member *m)
+{
+	bool refused = !m->killed && WIFEXITED(m->status) &&
+	               (WEXITSTATUS(m->status) == SINK_BUSY || m->excused);
+
+	seats_sum.refused += refused;
+	if (!m->killed && !refused && !(m->handed_over && m->status == 0))
+		return complain(m, "has ended by itself");
+	crew_forget(m);
+	return NULL;
+}
+
+static const char *tend_shard(unsigned i, uint64_t now)
+{
+	static char text[64];
+	struct shard *s = &shards[i];
+
+	if (s->holder != NULL && (s->holder->ended || s->holder->handed_over)) {
+		s->holder = NULL;
+		s->unserved_ns = now;
+	}
+	if (s->candidate != NULL && s->candidate->ended) {
+		s->candidate = NULL;
+		if (!is_gone(s->holder) && s->holder->due_ns == UINT64_MAX)
+			draw_work(s->holder, 0);
+	}
+	if (s->holder == NULL && s->candidate == NULL && !has_spare())
+		s->candidate = start(COMES, i, FROM_NOBODY);
+	if (s->holder != NULL || now < s->unserved_ns + (uint64_t)WEDGE_MS * 1000000)
+		return NULL;
+	snprintf(text, sizeof(text), "shard %u: wedged, nobody gets to serve it", i);
+	return text;
+}
+
+static void tend_spare(void)
+{
+	if (!has_spare())
+		return;
+	if (spare != NULL && spare->ended)
+		spare = NULL;
+	if (spare == NULL)
+		spare = start(WAITS, 0, FROM_THE_DEAD);
+}
+
+const char *seats_tend(uint64_t now, bool by_chance)
+{
+	const char *wrong = NULL;
+	struct member *m;
+
+	for (unsigned k = 0; (m = crew_at(k)) != NULL; k++)
+		if (by_chance && !m->killed && !m->ended && m->due_ns <= now)
+			meet_moment(m);
+	crew_look(now);
+	for (unsigned i = 0; i < opt.count && wrong == NULL; i++)
+		wrong = tend_shard(i, now);
+	tend_spare();
+	while (wrong == NULL && (m = crew_oldest_dead(now)) != NULL)
+		wrong = bury(m);
+	return wrong;
 }
 
 uint64_t seats_next_ns(uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
+	struct member *m;
 
-	for (unsigned i = 0; i < opt.count; i++) {
-		uint64_t due = seats[i].state == DYING ? now + DYING_NS : seats[i].due_ns;
+	for (unsigned k = 0; (m = crew_at(k)) != NULL; k++) {
+		uint64_t due = m->killed && !m->ended ? now + LOOK_NS : m->due_ns;
 
-		next = due < next ? due : next;
+		next = !m->ended && due < next ? due : next;
 	}
 	return next;
 }
 
-static const char *complain(unsigned i, const char *what)
-{
-	static char text[160];
-
-	snprintf(text, sizeof(text), "shard %u: worker pid %d %s", i, (int)seats[i].pid, what);
-	return text;
-}
-
-static const char *tend(unsigned i, uint64_t now, bool kill)
-{
-	struct seat *s = &seats[i];
-	char how[64];
-	int status = 0;
-
-	if (s->state == DYING) {
-		follow(i, now);
-		return NULL;
-	}
-	if (kill && s->due_ns <= now) {
-		kill_seat(i, now);
-		return NULL;
-	}
-	if (s->state == STARTING && now > s->unserved_ns + (uint64_t)WEDGE_MS * 1000000)
-		return complain(i, "wedged: does not get to serve");
-	if (waitpid(s->pid, &status, WNOHANG) == 0 || start_again(i, status, now))
-		return NULL;
-	snprintf(how, sizeof(how), "has ended by itself, wait status 0x%x", (unsigned)status);
-	return complain(i, how);
-}
-
-const char *seats_tend(uint64_t now, bool kill)
-{
-	const char *wrong = NULL;
-
-	reap(now);
-	for (unsigned i = 0; i < opt.count && wrong == NULL; i++)
-		wrong = tend(i, now, kill);
-	return wrong;
-}
-
-bool seats_all_serve(void)
+bool seats_at_rest(void)
 {
 	for (unsigned i = 0; i < opt.count; i++)
-		if (seats[i].state != SERVING)
+		if (is_gone(shards[i].holder) || shards[i].candidate != NULL)
 			return false;
-	return true;
+	return !has_spare() || (!is_gone(spare) && crew_is_ready(spare));
+}
+
+int seats_replace(unsigned shard)
+{
+	int pid = shards[shard].holder->pid;
+
+	if (opt.mode == MODE_UPGRADE)
+		upgrade(shard);
+	else
+		kill_member(shards[shard].holder);
+	return pid;
 }
 
 const char *seats_stop(void)
 {
 	uint64_t deadline = now_ns() + (uint64_t)SOON_MS * 1000000;
+	struct member *m;
 
-	for (unsigned i = 0; i < opt.count; i++)
-		kill(seats[i].pid, SIGTERM);
-	for (unsigned i = 0; i < opt.count; i++) {
-		int status = 0;
-		pid_t pid;
-
-		while ((pid = waitpid(seats[i].pid, &status, WNOHANG)) == 0 && now_ns() < deadline)
+	for (unsigned k = 0; (m = crew_at(k)) != NULL; k++)
+		if (!is_gone(m))
+			kill(m->pid, SIGTERM);
+	for (unsigned k = 0; (m = crew_at(k)) != NULL; k++) {
+		while (!m->ended && now_ns() < deadline) {
 			usleep(1000);
-		if (pid == 0)
-			return complain(i, "does not end at SIGTERM");
-		if (status != 0)
-			return complain(i, "did not end with status 0");
+			crew_look(now_ns());
+		}
+		if (!m->ended)
+			return complain(m, "does not end at SIGTERM");
+		if (!m->killed && !m->excused && m->status != 0)
+			return complain(m, "did not end with status 0");
 	}
-	for (; dead_count > 0; dead_count--, dead_first = (dead_first + 1) % DEAD_MAX)
-		waitpid(dead[dead_first].pid, NULL, 0);
 	return NULL;
 }

@@ -1,13 +1,13 @@
 /*
- * Who works on which shard, and who dies when: one seat for each shard.
+ * Who works on which shard, who takes over, and who dies when.
  *
- *   STARTING -> SERVING -> DYING -> STARTING ...
- *      its worker attaches, and is killed in that perhaps
- *                  takes packets until its moment comes
- *                             is killed, but the kernel is not done with it yet
+ *   respawn   a worker that is gone is replaced by a new one
+ *   standby   spares wait; when a worker dies, the primary gives its shard to one of them
+ *   upgrade   a successor comes for the shard of a worker, which hands it over and ends
  *
- * A moment is drawn when a worker starts, and again when it serves. A successor is started as soon
- * as the dead one is gone.
+ * Each process has a moment, drawn when it starts and again when it serves: then it is killed, or,
+ * when it serves, replaced. So deaths meet workers, spares and successors, in whatever they do. What
+ * is true of a shard the primary says; what is true of a process, the kernel.
  */
 #ifndef MOS_BENCH_KILL_SEATS_H
 #define MOS_BENCH_KILL_SEATS_H
@@ -17,18 +17,26 @@
 
 #include "test/bench/kill/primary_log.h"
 
+enum seats_mode { MODE_RESPAWN, MODE_STANDBY, MODE_UPGRADE, MODE_MIX, MODES };
+
+extern const char *const seats_mode_names[MODES];
+
 struct seats_options {
-	unsigned count;
+	enum seats_mode mode;
+	bool by_chance;     /* else only what seats_replace() says happens */
+	unsigned count;     /* shards */
 	unsigned work_ms;   /* from being served to being killed, at most */
-	unsigned attach_ms; /* from the start to a death in the attach, at most */
+	unsigned attach_ms; /* from the start to a death before it serves, at most */
 	unsigned nap_us;    /* of the workers, in callbacks */
 	uint64_t seed;
 	const char *sink_file, *log_file;
 };
 
 struct seats_sum {
-	uint64_t kills, attaching, serving; /* kills, by what the primary had said of the victim */
-	uint64_t refused; /* successors that came before the primary knew of the death */
+	uint64_t kills, serving, others; /* killed: those that served a shard, and all others */
+	uint64_t upgrades;               /* planned, finished */
+	uint64_t
+		refused; /* successors that came before the primary knew of the death, or too late */
 	double unserved_ms_max, unserved_ms_total;
 	uint64_t unserved_count;
 };
@@ -42,14 +50,20 @@ void seats_start(void);
 /* Take what the primary has said. */
 void seats_take(const struct primary_said *s);
 
-/* The next moment somebody is due; in ns. */
+/* The next moment that somebody is due, or to be looked at. */
 uint64_t seats_next_ns(uint64_t now);
 
-/* Kill who is due, and start successors. NULL, or what is wrong: a wedge, a worker that ended. */
-const char *seats_tend(uint64_t now, bool kill);
+/*
+ * Start whoever is missing, and let come what is due, if so wanted. NULL, or what is wrong: a wedge,
+ * a process that ended by itself.
+ */
+const char *seats_tend(uint64_t now, bool chance);
 
-/* All shards are served. */
-bool seats_all_serve(void);
+/* All shards are served, and nobody is on the way. With spares: all wait. */
+bool seats_at_rest(void);
+
+/* Not by_chance: kill or replace the worker of a shard now. Its pid. */
+int seats_replace(unsigned shard);
 
 /* SIGTERM to all: NULL when all end with status 0, or what is wrong. */
 const char *seats_stop(void);
