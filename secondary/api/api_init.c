@@ -117,10 +117,10 @@ static int32_t predecessor_from_environment(void)
 	return errno != 0 || *end != '\0' || v < 1 || v > INT32_MAX ? -2 : (int32_t)v;
 }
 
-/* Under mos-run each process has one, unless the program wants more. */
+/* Under mos-run each process has one. The successor of a process may have as many as that. */
 static bool has_one_shard(const struct mos_worker *w)
 {
-	return w->preferred_shard >= 0 || w->take_over != MOS_CTL_FROM_FREE;
+	return w->preferred_shard >= 0 || w->take_over == MOS_CTL_FROM_DEAD;
 }
 
 static int init(const char *file)

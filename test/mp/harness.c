@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -370,7 +372,9 @@ struct worker harness_launch_program(unsigned shard, const char *const argv[])
 	struct worker w = {.shard = shard, .born = proc_mark(harness.primary)};
 	char env[32];
 
-	snprintf(env, sizeof(env), "MOS_SHARD=%u", shard);
+	snprintf(env, sizeof(env), "MOS_SHARD=");
+	if (shard != ALL_SHARDS)
+		snprintf(env, sizeof(env), "MOS_SHARD=%u", shard);
 	w.proc = proc_start(argv, env);
 	latest[launched++ % 32] = w;
 	return w;
@@ -390,14 +394,44 @@ struct worker harness_launch_worker(unsigned shard, const char *const options[])
 
 struct worker harness_launch_successor(pid_t from, unsigned shard, const char *const options[])
 {
-	char pid[16];
+	char pid[16], fd[16];
 	struct worker w;
+	int words[2];
 
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, words), 0);
+	fcntl(words[0], F_SETFD, FD_CLOEXEC);
 	snprintf(pid, sizeof(pid), "%d", (int)from);
+	snprintf(fd, sizeof(fd), "%d", words[1]);
 	setenv("MOS_TAKE_OVER", from == FROM_DEAD ? "dead" : pid, 1);
+	setenv("MOS_NOTIFY_FD", fd, 1);
 	w = harness_launch_worker(shard, options);
+	unsetenv("MOS_NOTIFY_FD");
 	unsetenv("MOS_TAKE_OVER");
+	close(words[1]);
+	w.words = words[0];
 	return w;
+}
+
+bool harness_wait_word(struct worker *w, const char *word, int timeout_ms)
+{
+	uint64_t deadline = now_ns() + (uint64_t)timeout_ms * 1000000;
+	struct pollfd p = {.fd = w->words, .events = POLLIN};
+
+	for (uint64_t now = now_ns(); now < deadline; now = now_ns()) {
+		char line[64];
+		ssize_t n;
+
+		if (poll(&p, 1, (int)((deadline - now) / 1000000) + 1) <= 0)
+			continue;
+		n = recv(w->words, line, sizeof(line) - 1, 0);
+		if (n <= 0)
+			return false;
+		line[n] = '\0';
+		line[strcspn(line, "\n")] = '\0';
+		if (strcmp(line, word) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool harness_wait_served(const struct worker *w, int timeout_ms)
@@ -434,6 +468,9 @@ void harness_forget_worker(struct worker *w)
 			latest[i].proc = NULL;
 	proc_free(w->proc);
 	w->proc = NULL;
+	if (w->words > 0)
+		close(w->words);
+	w->words = 0;
 }
 
 void harness_stop_worker(struct worker *w)

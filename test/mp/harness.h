@@ -16,6 +16,7 @@
 #define MOS_TEST_HARNESS_H
 
 #include <check.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -96,9 +97,11 @@ struct worker {
 	struct proc *proc;
 	unsigned shard;
 	size_t born; /* mark in the primary's log at its start */
+	int words;   /* what a successor says to its starter comes here; 0 = nobody listens */
 };
 
 /* Start the test application with these options (NULL-terminated, or NULL) for the shard. */
+#define ALL_SHARDS UINT_MAX /* for as many as it asks */
 struct worker harness_launch_worker(unsigned shard, const char *const options[]);
 
 /* Start another program: argv[0], looked up in PATH, and what follows. */
@@ -110,6 +113,9 @@ struct worker harness_launch_program(unsigned shard, const char *const argv[]);
  */
 #define FROM_DEAD (-1)
 struct worker harness_launch_successor(pid_t from, unsigned shard, const char *const options[]);
+
+/* Wait until it has said so to the one who started it: "ready 0", "serving 1". Successors only. */
+bool harness_wait_word(struct worker *w, const char *word, int timeout_ms);
 
 /* Start the test application, and wait until it serves its shard and takes packets. */
 struct worker harness_start_worker(unsigned shard, const char *const options[]);

@@ -3,13 +3,14 @@
  * and misbehaves when it is told to.
  *
  *   worker_app -f mos.conf [--crash-at N | --loop-at N | --exit-at N] [--crash-port P]
- *              [--setup-ms MS | --setup-on-usr1] [--work-us US] [--resend]
+ *              [--setup-ms MS | --setup-on-usr1] [--work-us US] [--resend] [--contexts C]
  *
  *   N   the number of a MOS_ON_PKT_IN callback, from 1
  *   P   a client's port: a packet of its flow is the end of the process
  *   MS  spent between the creation of the context and that of its socket; with --setup-on-usr1 it
  *       prints "app: waits" there and waits for the signal
  *   US  of computing on each packet
+ *   C   contexts, 1 if it is not given
  *
  * With --resend each packet is sent again by the program, and itself dropped, before that work.
  *
@@ -33,12 +34,17 @@ struct flow {
 	bool live, replayed, established;
 };
 
+enum { CONTEXTS_MAX = 8 };
+
+static mctx_t context[CONTEXTS_MAX];
+
 static struct {
 	const char *config;
 	unsigned long long crash_at, loop_at, exit_at;
 	int crash_port, setup_ms, work_us;
+	unsigned contexts;
 	bool setup_on_usr1, resend;
-} opt = {.crash_port = -1};
+} opt = {.crash_port = -1, .contexts = 1};
 
 static struct flow flows[65536]; /* by the client's port */
 static unsigned long long packets;
@@ -227,6 +233,7 @@ static void parse(int argc, char **argv)
 		{"setup-on-usr1", no_argument, NULL, 'u'},
 		{"work-us", required_argument, NULL, 'w'},
 		{"resend", no_argument, NULL, 'r'},
+		{"contexts", required_argument, NULL, 'n'},
 		{0},
 	};
 	int c;
@@ -242,6 +249,7 @@ static void parse(int argc, char **argv)
 		case 'u': opt.setup_on_usr1 = true; break;
 		case 'w': opt.work_us = atoi(optarg); break;
 		case 'r': opt.resend = true; break;
+		case 'n': opt.contexts = (unsigned)atoi(optarg) % (CONTEXTS_MAX + 1); break;
 		default: exit(2);
 		}
 	}
@@ -249,8 +257,7 @@ static void parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	bool refused;
-	mctx_t mctx;
+	bool refused = true;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	parse(argc, argv);
@@ -258,19 +265,26 @@ int main(int argc, char **argv)
 	signal(SIGUSR1, on_usr1);
 	if (mtcp_init(opt.config) < 0)
 		return EXIT_FAILURE;
-	mctx = mtcp_create_context(0);
-	if (mctx == NULL)
-		return EXIT_FAILURE;
+	for (unsigned i = 0; i < opt.contexts; i++) {
+		context[i] = mtcp_create_context((int)i);
+		if (context[i] == NULL)
+			return EXIT_FAILURE;
+	}
 	wait_before_set_up();
-	if (set_up(mctx) < 0) {
-		perror("app: set-up");
-		return EXIT_FAILURE;
+	for (unsigned i = 0; i < opt.contexts; i++) {
+		if (set_up(context[i]) < 0) {
+			perror("app: set-up");
+			return EXIT_FAILURE;
+		}
 	}
 	printf("app: up\n");
-	mtcp_app_join(mctx);
+	for (unsigned i = 0; i < opt.contexts; i++)
+		mtcp_app_join(context[i]);
 	print_totals();
-	mtcp_destroy_context(mctx);
-	refused = is_refused(mctx);
+	for (unsigned i = 0; i < opt.contexts; i++) {
+		mtcp_destroy_context(context[i]);
+		refused &= is_refused(context[i]);
+	}
 	mtcp_destroy();
 	return refused ? EXIT_SUCCESS : EXIT_FAILURE;
 }
