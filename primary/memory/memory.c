@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 #include <rte_mbuf_dyn.h>
 #include <rte_memzone.h>
+#include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
 #include "primary/memory/reclaim.h"
@@ -85,17 +86,21 @@ static int64_t wall_offset_ns(void)
 static int new_root(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
                     size_t err_len)
 {
+	size_t readers = mos_align(sizeof(struct mos_root), MOS_CACHE_LINE);
+	size_t bytes = readers + rte_rcu_qsbr_get_memsize(MOS_ATTACH_SLOTS);
 	const struct rte_memzone *mz;
 	int rc;
 
-	mz = rte_memzone_reserve_aligned(MOS_ROOT_ZONE, sizeof(struct mos_root), SOCKET_ID_ANY, 0,
-	                                 MOS_CACHE_LINE);
+	mz = rte_memzone_reserve_aligned(MOS_ROOT_ZONE, bytes, SOCKET_ID_ANY, 0, MOS_CACHE_LINE);
 	if (mz == NULL)
 		return fail(err, err_len, "memory for the root", rte_errno);
 	p->root = mz->addr;
 	rc = mos_root_new(p->root, (uint32_t)p->cfg.workers, p->cfg.port_count, p->cfg.prefix);
 	if (rc < 0)
 		return fail(err, err_len, "root", -rc);
+	p->root->readers = (char *)p->root + readers;
+	if (rte_rcu_qsbr_init(p->root->readers, MOS_ATTACH_SLOTS) != 0)
+		return fail(err, err_len, "readers", rte_errno);
 	set_settings(&p->root->settings, &p->cfg, plan);
 	p->root->wall_offset_ns = wall_offset_ns();
 	if (getrandom(&p->root->hash_seed, sizeof(p->root->hash_seed), 0) !=

@@ -2,7 +2,7 @@
  * Everything the system will ever need, reserved once at start: the primary allocates nothing
  * through the EAL after the first worker was let in.
  *
- *   memzone mos_root       struct mos_root
+ *   memzone mos_root       struct mos_root, struct rte_rcu_qsbr of readers
  *   memzone mos_shard_<i>  rings, flow table, user areas, chunk pool (shared/root/shard.h)
  *   mempool mos_pkt        every packet
  *   mbuf dynamic field     struct mos_pkt_meta

@@ -107,6 +107,8 @@ enum {
 	 * are translated (secondary/remap).
 	 */
 	MOS_FLOW_REMAP = 1 << 4,
+	/* Without IN_USE: in limbo (flow_table.h). The flow is gone, the record is not free yet. */
+	MOS_FLOW_REMOVED = 1 << 6,
 };
 
 /*

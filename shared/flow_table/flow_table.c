@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "shared/flow_table/flow_index.h"
+#include "shared/flow_table/flow_limbo.h"
 #include "shared/flow_table/flow_out.h"
 #include "shared/flow_table/flow_table_layout.h"
 #include "shared/kill_point/kill_point.h"
@@ -252,7 +253,7 @@ void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
 	 * next insert behind it.
 	 */
 	two_keys = mos_flow_has_out(f);
-	__atomic_store_n(&f->flags, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&f->flags, t->limbo.on ? MOS_FLOW_REMOVED : 0, __ATOMIC_RELEASE);
 	mos_kill_point("remove.free");
 	mos_flow_index_del(t, f->hash, slot);
 	mos_kill_point("remove.unindexed");
@@ -261,7 +262,10 @@ void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
 		mos_kill_point("remove.second");
 		t->out_count--;
 	}
-	t->free_slots[t->free_count++] = slot;
+	if (mos_unlikely(t->limbo.on))
+		mos_flow_limbo_add(t, slot);
+	else
+		mos_flow_free_put(t, slot);
 	t->count--;
 }
 

@@ -29,7 +29,20 @@
  * the last store of an insert and the first of a remove, so a record that was never finished is
  * free; one with an odd seqcount died inside a change and is mended; the index is built again.
  *
- * Not its job: TCP states (secondary/tcp_track), timeouts (secondary/flow_timer), packets.
+ * Limbo: while other processes may be looking at records (secondary/readers), one that is removed
+ * is not given out again before they are done with it, nor is what is kept beside it:
+ *
+ *            remove                close                   free
+ *   in use ----------> open batch ------> waiting batch ----------> free
+ *                                  ...while a grace period goes by...
+ *
+ * A batch is closed when none waits, so a record waits for two grace periods at most. The record
+ * says that it is in limbo (REMOVED), so a successor goes on where its predecessor stood: what it
+ * finds so is in its open batch. Only records that join() frees for being damaged, or twins, are
+ * free at once.
+ *
+ * Not its job: TCP states (secondary/tcp_track), timeouts (secondary/flow_timer), packets, to know
+ * who reads and when a grace period is over.
  */
 #ifndef MOS_SHARED_FLOW_TABLE_H
 #define MOS_SHARED_FLOW_TABLE_H
@@ -41,6 +54,15 @@
 
 struct mos_flow_table_hdr; /* in shared memory */
 struct mos_flow_bucket;
+
+/* Records that are neither in use nor free: two batches, each a chain of record numbers. */
+struct mos_flow_limbo {
+	bool on;          /* what is removed comes here first */
+	uint32_t open;    /* first of the batch that grows, MOS_FLOW_NONE = empty */
+	uint32_t waiting; /* of the batch that waits for its grace period */
+	uint32_t count;   /* records in both */
+	uint32_t *next;   /* heap, by record: the one behind it in its batch */
+};
 
 /* Private to the process that holds the shard; others may read capacity and count. */
 struct mos_flow_table {
@@ -56,6 +78,7 @@ struct mos_flow_table {
 	uint32_t *free_buckets; /* heap: stack of free overflow buckets */
 	uint32_t free_bucket_count;
 	uint64_t next_id;
+	struct mos_flow_limbo limbo;
 };
 
 /* ---- primary ---- */
@@ -79,7 +102,8 @@ int mos_flow_table_new(void *mem, uint32_t capacity);
  *     sane: it stays with the one with the newer id, or with none;
  *   - more than 64 entries with one home bucket: the rest is freed.
  * What the indices in a record (ports) mean is not known here: check them before use. Takes time
- * linear in the capacity (about 35 ms for 1 M flows) and 4.5 bytes of heap for each record.
+ * linear in the capacity (about 35 ms for 1 M flows) and 4.5 bytes of heap for each record; 4 more
+ * when records go to limbo.
  * 0, -EAGAIN (not formatted yet: try later), -EPROTO (other version or damaged header), -ENOSPC
  * (mem_len too small), -ENOMEM. *mended (may be NULL) receives how many torn records were mended.
  */
@@ -132,8 +156,32 @@ static inline uint32_t mos_flow_table_next_free(const struct mos_flow_table *t)
 int mos_flow_table_set_out(struct mos_flow_table *t, uint32_t slot, const struct mos_flow_key *out,
                            uint32_t out_hash);
 
-/* Remove a flow in use. Its record number may be given out again by the next insert. */
+/*
+ * Remove a flow in use. Its record number may be given out again by the next insert; with
+ * limbo.on, after a grace period.
+ */
 void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot);
+
+/* From now on, what is removed goes to limbo, or is free at once. */
+static inline void mos_flow_limbo_set(struct mos_flow_table *t, bool on)
+{
+	t->limbo.on = on;
+}
+
+/* A batch waits: mos_flow_limbo_free() may have it when its grace period is over. */
+static inline bool mos_flow_limbo_waits(const struct mos_flow_table *t)
+{
+	return t->limbo.waiting != MOS_FLOW_NONE;
+}
+
+/*
+ * Close the open batch. True when it waits from now on: a grace period is to begin. False, and
+ * nothing changed, when it is empty or another one waits.
+ */
+bool mos_flow_limbo_close(struct mos_flow_table *t);
+
+/* Give back up to max records of the waiting batch. Nobody looks at them any more. */
+void mos_flow_limbo_free(struct mos_flow_table *t, uint32_t max);
 
 /* The record of a number below the capacity. */
 static inline struct mos_flow *mos_flow_at(const struct mos_flow_table *t, uint32_t slot)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "shared/flow_table/flow_index.h"
+#include "shared/flow_table/flow_limbo.h"
 #include "shared/flow_table/flow_out.h"
 #include "shared/flow_table/flow_table_layout.h"
 #include "shared/kill_point/kill_point.h"
@@ -38,7 +39,7 @@ static bool is_sane(const struct mos_flow *f)
 static void release(struct mos_flow_table *t, uint32_t slot)
 {
 	__atomic_store_n(&t->flows[slot].flags, 0, __ATOMIC_RELEASE);
-	t->free_slots[t->free_count++] = slot;
+	mos_flow_free_put(t, slot);
 }
 
 /*
@@ -160,6 +161,10 @@ static uint32_t recover_batch(struct mos_flow_table *t, uint32_t first, uint32_t
 		/* Free records count too: an id is not given out twice. */
 		if (f->id <= ID_MAX && f->id >= t->next_id)
 			t->next_id = f->id + 1;
+		if ((f->flags & (MOS_FLOW_IN_USE | MOS_FLOW_REMOVED)) == MOS_FLOW_REMOVED) {
+			mos_flow_limbo_add(t, slot);
+			continue;
+		}
 		if (!(f->flags & MOS_FLOW_IN_USE) || !is_sane(f)) {
 			release(t, slot);
 			continue;
@@ -213,7 +218,8 @@ int mos_flow_table_join(struct mos_flow_table *t, void *mem, size_t mem_len, uin
 	memset(t, 0, sizeof(*t));
 	t->free_slots = malloc(capacity * sizeof(uint32_t));
 	t->free_buckets = malloc((mos_flow_overflows(capacity) + 1) * sizeof(uint32_t));
-	if (!t->free_slots || !t->free_buckets) {
+	mos_flow_limbo_init(&t->limbo, capacity);
+	if (!t->free_slots || !t->free_buckets || !t->limbo.next) {
 		mos_flow_table_leave(t);
 		return -ENOMEM;
 	}
@@ -233,5 +239,6 @@ void mos_flow_table_leave(struct mos_flow_table *t)
 {
 	free(t->free_slots);
 	free(t->free_buckets);
+	free(t->limbo.next);
 	memset(t, 0, sizeof(*t));
 }

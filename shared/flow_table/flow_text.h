@@ -15,4 +15,12 @@
 /* Write the name; returns text. */
 const char *mos_flow_key_text(char text[static MOS_FLOW_TEXT_LEN], const struct mos_flow_key *key);
 
+/* Its client or server alone: "10.0.0.1:40000"; without the VLAN. Returns text. */
+#define MOS_FLOW_END_LEN (INET6_ADDRSTRLEN + sizeof("[]:65535"))
+const char *mos_flow_end_text(char text[static MOS_FLOW_END_LEN], const struct mos_flow_key *key,
+                              int side);
+
+/* Name of an enum tcpstate: "ESTABLISHED"; "?" for what is none. */
+const char *mos_flow_state_name(unsigned state);
+
 #endif

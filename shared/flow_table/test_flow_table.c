@@ -311,6 +311,114 @@ START_TEST(other_process_sees_the_records)
 }
 END_TEST
 
+/* ---- limbo ---- */
+
+START_TEST(record_in_limbo_is_neither_found_nor_given_out)
+{
+	struct mos_flow copy;
+	uint32_t slot;
+
+	open_table(3);
+	mos_flow_limbo_set(&table, true);
+	insert_n(&table, 1);
+	slot = insert_n(&table, 2);
+	mos_flow_table_remove(&table, slot);
+	check_sound(&table);
+	ck_assert_uint_eq(table.count, 1);
+	ck_assert_uint_eq(table.limbo.count, 1);
+	ck_assert_uint_eq(lookup_n(&table, 2), MOS_FLOW_NONE);
+	ck_assert(!mos_flow_snapshot(&copy, mos_flow_at(&table, slot)));
+	ck_assert_uint_ne(insert_n(&table, 3), slot);
+	ck_assert_uint_eq(insert_n(&table, 4), MOS_FLOW_NONE); /* as if the table were full */
+	ck_assert_uint_eq(mos_flow_at(&table, slot)->id, 2);   /* as it was */
+	close_table();
+}
+END_TEST
+
+START_TEST(batch_comes_free_and_the_open_one_does_not)
+{
+	uint32_t first, second;
+
+	open_table(2);
+	first = insert_n(&table, 1);
+	second = insert_n(&table, 2);
+	ck_assert(!mos_flow_limbo_close(&table)); /* nothing to wait for */
+	mos_flow_limbo_set(&table, true);
+	mos_flow_table_remove(&table, first);
+	ck_assert(!mos_flow_limbo_waits(&table));
+	ck_assert(mos_flow_limbo_close(&table));
+	ck_assert(mos_flow_limbo_waits(&table));
+	mos_flow_table_remove(&table, second);
+	ck_assert(!mos_flow_limbo_close(&table)); /* another one waits */
+	mos_flow_limbo_free(&table, 8);
+	check_sound(&table);
+	ck_assert(!mos_flow_limbo_waits(&table));
+	ck_assert_uint_eq(table.limbo.count, 1);
+	ck_assert_uint_eq(insert_n(&table, 3), first);
+	ck_assert_uint_eq(insert_n(&table, 4), MOS_FLOW_NONE);
+	ck_assert(mos_flow_limbo_close(&table));
+	mos_flow_limbo_free(&table, 8);
+	ck_assert_uint_eq(insert_n(&table, 4), second);
+	check_sound(&table);
+	close_table();
+}
+END_TEST
+
+START_TEST(no_more_records_come_free_than_asked_for)
+{
+	enum { N = 100 };
+
+	open_table(N);
+	mos_flow_limbo_set(&table, true);
+	for (uint32_t i = 0; i < N; i++)
+		insert_n(&table, i);
+	for (uint32_t i = 0; i < N; i++)
+		mos_flow_table_remove(&table, lookup_n(&table, i));
+	ck_assert(mos_flow_limbo_close(&table));
+	for (uint32_t left = N; left > 0;) {
+		mos_flow_limbo_free(&table, 33);
+		left -= left < 33 ? left : 33;
+		ck_assert_uint_eq(table.limbo.count, left);
+		ck_assert(mos_flow_limbo_waits(&table) == (left > 0));
+		check_sound(&table);
+	}
+	mos_flow_limbo_set(&table, false);
+	insert_n(&table, 1);
+	mos_flow_table_remove(&table, lookup_n(&table, 1));
+	ck_assert_uint_eq(table.limbo.count, 0);
+	check_sound(&table);
+	close_table();
+}
+END_TEST
+
+/* Readers outlive the worker: what they may look at is not its successor's to give out. */
+START_TEST(successor_finds_limbo_as_it_was)
+{
+	uint32_t slot[3];
+
+	open_table(3);
+	mos_flow_limbo_set(&table, true);
+	for (uint32_t i = 0; i < 3; i++)
+		slot[i] = insert_n(&table, i);
+	mos_flow_table_remove(&table, slot[0]);
+	ck_assert(mos_flow_limbo_close(&table));
+	mos_flow_table_remove(&table, slot[1]);
+	mos_flow_table_leave(&table);
+
+	ck_assert_int_eq(mos_flow_table_join(&table, mem.b, mem.len, NULL), 0);
+	check_sound(&table);
+	ck_assert_uint_eq(table.count, 1);
+	ck_assert_uint_eq(table.limbo.count, 2);
+	ck_assert_uint_eq(insert_n(&table, 4), MOS_FLOW_NONE);
+	ck_assert(mos_flow_limbo_close(&table)); /* both: how far the other was is not known */
+	mos_flow_limbo_free(&table, 8);
+	ck_assert_uint_ne(insert_n(&table, 4), MOS_FLOW_NONE);
+	ck_assert_uint_ne(insert_n(&table, 5), MOS_FLOW_NONE);
+	check_sound(&table);
+	close_table();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("flow_table");
@@ -330,6 +438,10 @@ int main(void)
 	tcase_add_test(tc, table_agrees_with_a_naive_array);
 	tcase_add_test(tc, table_agrees_with_a_naive_array_when_hashes_collide);
 	tcase_add_test(tc, other_process_sees_the_records);
+	tcase_add_test(tc, record_in_limbo_is_neither_found_nor_given_out);
+	tcase_add_test(tc, batch_comes_free_and_the_open_one_does_not);
+	tcase_add_test(tc, no_more_records_come_free_than_asked_for);
+	tcase_add_test(tc, successor_finds_limbo_as_it_was);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -140,7 +140,9 @@ static void plausible(struct rng *r, struct mos_flow *flows, uint32_t capacity)
 			f->key = reverse_of(f->key);
 		f->hash = rng_below(r, hashes);
 		f->seqcount = (uint32_t)rng_next(r);
-		f->flags = rng_below(r, 8) ? MOS_FLOW_IN_USE : 0;
+		f->flags = rng_below(r, 8)   ? MOS_FLOW_IN_USE
+		           : rng_below(r, 2) ? MOS_FLOW_REMOVED
+		                             : 0;
 		if (rng_below(r, 2))
 			f->flags |= MOS_FLOW_TWO_KEYS;
 		f->out = key_of(rng_below(r, keys));
@@ -159,6 +161,8 @@ static void use(uint32_t capacity)
 	     s = mos_flow_table_next(&table, s + 1))
 		mos_flow_table_remove(&table, s);
 	must(table.count == 0);
+	must(mos_flow_limbo_close(&table) == (table.limbo.count != 0));
+	mos_flow_limbo_free(&table, capacity);
 	check_sound(&table);
 	for (uint32_t n = 0; n < capacity; n++)
 		must(insert_n(&table, n) != MOS_FLOW_NONE);

@@ -154,7 +154,7 @@ static inline void check_sound(const struct mos_flow_table *t)
 		walked++;
 	}
 	must(walked == t->count && outs == t->out_count);
-	must(t->count + t->free_count == t->capacity);
+	must(t->count + t->free_count + t->limbo.count == t->capacity);
 	for (uint32_t i = 0; i < t->free_count; i++) {
 		must(t->free_slots[i] < t->capacity);
 		must(seen[t->free_slots[i]]++ == 0);

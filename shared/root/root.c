@@ -36,7 +36,8 @@ int mos_root_join(const struct mos_root *root)
 	if (root->layout_hash != mos_layout_hash())
 		return -EPROTO;
 	if (root->shard_count == 0 || root->shard_count > MOS_SHARD_MAX ||
-	    root->port_count > MOS_PORT_MAX)
+	    root->port_count > MOS_PORT_MAX || root->readers == NULL ||
+	    (uintptr_t)root->readers % MOS_CACHE_LINE != 0)
 		return -EINVAL;
 	return 0;
 }

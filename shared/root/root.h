@@ -1,7 +1,8 @@
 /*
  * The root: the one object every process looks up by name. It says what the system is made of.
  *
- *   memzone mos_root       struct mos_root: layout hash, settings, port table, the shards
+ *   memzone mos_root       struct mos_root: layout hash, settings, port table, the shards |
+ *                          struct rte_rcu_qsbr: readers, by attach slot (secondary/readers)
  *   memzone mos_shard_<i>  struct mos_shard | rings | flow table | ...            (see shard.h)
  *
  * The primary reserves and formats everything before it lets the first worker in, and stores the
@@ -24,6 +25,9 @@
 
 #define MOS_SHARD_MAX 32
 #define MOS_PORT_MAX  16
+
+/* EAL lcore ids of processes: 0 is the primary, the others are attach slots. */
+#define MOS_ATTACH_SLOTS 128
 
 /* The top bits of a flow's hash are its bucket. */
 #define MOS_BUCKET_BITS 10
@@ -87,6 +91,7 @@ struct mos_root {
 
 	uint32_t run MOS_CACHE_ALIGNED; /* P enum mos_run_state */
 	uint64_t clock_ns;              /* P time stamp of the latest packet (clock = packet) */
+	uint64_t readers_now;           /* P who reads: mos_readers_count(), mos_readers_turn() */
 
 	struct mos_counters io;         /* the I/O lcore's */
 	struct mos_counters supervisor; /* the supervisor's */
@@ -108,13 +113,30 @@ uint64_t mos_layout_hash(void);
 
 /*
  * Check a root found by name. 0; -EAGAIN (not published yet, try again), -EPROTO (other layout),
- * -EINVAL (shard or port count out of range).
+ * -EINVAL (shard or port count out of range, no place for readers).
  */
 int mos_root_join(const struct mos_root *root);
 
 static inline uint32_t mos_bucket_of(uint32_t hash)
 {
 	return hash >> (32 - MOS_BUCKET_BITS);
+}
+
+/*
+ * What root->readers_now says, and shard->readers_seen: how many readers are registered, and how
+ * often one has registered so far. A worker that has seen a reader's turn keeps what it removes.
+ */
+static inline unsigned mos_readers_count(uint64_t readers_now)
+{
+	return readers_now & 0xff;
+}
+static inline uint64_t mos_readers_turn(uint64_t readers_now)
+{
+	return readers_now >> 8;
+}
+static inline uint64_t mos_readers_word(uint64_t turn, unsigned count)
+{
+	return turn << 8 | count;
 }
 
 /* Where the system is in its life, with acquire. */

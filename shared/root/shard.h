@@ -41,6 +41,7 @@ struct mos_shard {
 	uint64_t user_area_bytes;  /* I of one flow, struct mos_area included */
 	void *chunk_pool;          /* I hugepage VA; shared/chunk_pool */
 	uint64_t chunk_pool_bytes; /* I */
+	uint64_t readers_seen;     /* S root->readers_now that its worker goes by */
 
 	struct mos_lease lease;
 	struct mos_ledger ledger;

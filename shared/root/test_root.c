@@ -33,6 +33,7 @@ static void setup_root(void)
 	primary_root = mem.a;
 	worker_root = mem.b;
 	ck_assert_int_eq(mos_root_new(primary_root, 2, 3, "mos"), 0);
+	primary_root->readers = primary_root + 1;
 }
 
 static void teardown(void)
@@ -101,6 +102,18 @@ START_TEST(count_out_of_range_is_refused)
 	primary_root->port_count = MOS_PORT_MAX + 1;
 	ck_assert_int_eq(mos_root_join(worker_root), -EINVAL);
 	primary_root->port_count = MOS_PORT_MAX;
+	ck_assert_int_eq(mos_root_join(worker_root), 0);
+}
+END_TEST
+
+START_TEST(root_without_a_place_for_readers_is_refused)
+{
+	mos_root_publish(primary_root);
+	primary_root->readers = NULL;
+	ck_assert_int_eq(mos_root_join(worker_root), -EINVAL);
+	primary_root->readers = (char *)(primary_root + 1) + 8;
+	ck_assert_int_eq(mos_root_join(worker_root), -EINVAL);
+	primary_root->readers = primary_root + 1;
 	ck_assert_int_eq(mos_root_join(worker_root), 0);
 }
 END_TEST
@@ -324,6 +337,7 @@ static TCase *root_case(void)
 	tcase_add_test(tc, root_that_is_not_published_is_to_be_waited_for);
 	tcase_add_test(tc, root_of_another_layout_is_refused);
 	tcase_add_test(tc, count_out_of_range_is_refused);
+	tcase_add_test(tc, root_without_a_place_for_readers_is_refused);
 	tcase_add_test(tc, bad_parameters_make_no_root);
 	return tc;
 }
