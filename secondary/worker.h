@@ -107,6 +107,10 @@ struct mos_ctx {
 	uint8_t *to_restore; /* by record: adopted, CONN_START not replayed yet; NULL = none left */
 	uint32_t restore_next; /* next record of the walk over them */
 
+	/* who else looks at the flows: secondary/readers */
+	uint64_t readers_seen; /* root->readers_now, at the last round */
+	uint64_t grace;        /* token of the grace period that a batch in limbo waits for */
+
 	/* sockets, events, timers */
 	struct mos_sockets sockets;
 	struct mos_app_timers timers;
@@ -147,6 +151,8 @@ struct mos_worker {
 	_Atomic bool stopping;       /* SIGINT: all contexts end, also future ones */
 	int preferred_shard;         /* from MOS_SHARD, -1 = none */
 	int32_t take_over;           /* from MOS_TAKE_OVER: MOS_CTL_FROM_*, or a process id */
+	uint32_t role;               /* MOS_CTL_WORKER, or MOS_CTL_READER: gets no shard */
+	uint32_t attach_slot;        /* once attached */
 	struct mos_ctx ctx[MOS_SHARD_MAX];
 };
 

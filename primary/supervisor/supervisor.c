@@ -103,6 +103,7 @@ static void *run(void *arg)
 		for (unsigned i = 0; i < set.count; i++)
 			handle(s, &set.fd[i], set.who[i]);
 		mos_sup_tend_workers(s);
+		mos_sup_tend_readers(s);
 		mos_sup_tend_shards(s);
 	}
 	mos_sup_close_all(s);

@@ -15,6 +15,7 @@
  *                                  others wait for it
  *   hold time over                 map UNSERVED; the I/O lcore drains the ring by the fail policy
  *   heartbeat stands, packets wait stall: logged, counted; after stall_kill the worker is killed
+ *   a reader holds workers up      it is killed after 2 s
  *
  * It is the only thread that changes the shard map, and that grants leases and takes them back; a
  * worker only yields. It reports on standard output, one line per event, in the words that scripts

@@ -1,7 +1,7 @@
 /*
  * Inside the supervisor: the table of workers (workers.c), who gets which shard (leases.c, and in
- * which order: claims.h), what becomes of shards and their holders (shards.c), and the thread that
- * joins these (supervisor.c). One thread, no locks.
+ * which order: claims.h), what becomes of shards and their holders (shards.c), those that only look
+ * on (readers.c), and the thread that joins these (supervisor.c). One thread, no locks.
  */
 #ifndef MOS_PRIMARY_SUPERVISOR_PRIV_H
 #define MOS_PRIMARY_SUPERVISOR_PRIV_H
@@ -18,7 +18,7 @@
 
 /* Processes that may be attached at once: all shards, as many standbys, some that are leaving. */
 #define WORKER_MAX (2 * MOS_SHARD_MAX + 16)
-static_assert(WORKER_MAX < 127, "attach slots 1..WORKER_MAX are EAL lcore ids");
+static_assert(WORKER_MAX < MOS_ATTACH_SLOTS, "attach slots 1..WORKER_MAX");
 
 /*
  *   FREE -> CONNECTED -> WAITING -> ATTACHING -> ATTACHED -> FREE
@@ -42,6 +42,9 @@ struct worker {
 	uint64_t start_time;
 	uint64_t since_ns; /* when it entered the state */
 	uint64_t order;    /* of arrival */
+	bool reader;       /* said so in its HELLO: gets no shard */
+	uint64_t seen;     /* of a reader: its counter at the last look */
+	uint64_t seen_ns;  /* when that last moved, or held nobody up */
 };
 
 /* What the supervisor remembers of a shard beyond its lease. */
@@ -70,6 +73,12 @@ struct mos_supervisor {
 
 /* CLOCK_MONOTONIC. */
 uint64_t mos_sup_now_ns(void);
+
+/* EAL lcore id of the process, and its thread id as a reader. */
+static inline uint32_t attach_slot(const struct mos_supervisor *s, const struct worker *w)
+{
+	return (uint32_t)(w - s->worker) + 1;
+}
 
 /* ---- workers.c ---- */
 
@@ -114,6 +123,16 @@ void mos_sup_drop_claims(struct mos_supervisor *s, const struct worker *w);
 void mos_sup_refuse_claims(struct mos_supervisor *s);
 
 bool mos_sup_is_holder(const struct mos_lease *l, const struct worker *w);
+
+/* ---- readers.c ---- */
+
+/* Whether there is room for one more reader. */
+bool mos_sup_reader_fits(const struct mos_supervisor *s);
+/* A reader is welcomed: workers keep what it may look at. Its process is gone: they need not. */
+void mos_sup_reader_register(struct mos_supervisor *s, struct worker *w);
+void mos_sup_reader_unregister(struct mos_supervisor *s, struct worker *w);
+/* End readers that hold workers up. */
+void mos_sup_tend_readers(struct mos_supervisor *s);
 
 /* ---- shards.c ---- */
 

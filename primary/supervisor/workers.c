@@ -26,11 +26,6 @@
 /* After its end of the connection: one that still lives then has not died while attaching. */
 #define GONE_NS UINT64_C(1000000000)
 
-static uint32_t attach_slot(const struct mos_supervisor *s, const struct worker *w)
-{
-	return (uint32_t)(w - s->worker) + 1;
-}
-
 static void enter(struct worker *w, enum worker_state state)
 {
 	w->state = state;
@@ -135,6 +130,8 @@ static void welcome(struct mos_supervisor *s, struct worker *w)
 {
 	struct mos_ctl_msg m;
 
+	if (w->reader)
+		mos_sup_reader_register(s, w);
 	mos_ctl_init(&m, MOS_CTL_WELCOME);
 	m.attach_slot = attach_slot(s, w);
 	snprintf(m.text, sizeof(m.text), "%s", s->p->cfg.prefix);
@@ -154,6 +151,12 @@ static void refuse_waiting(struct mos_supervisor *s)
 	}
 }
 
+/* Workers first: packets wait for them. */
+static bool is_before(const struct worker *a, const struct worker *b)
+{
+	return a->reader != b->reader ? b->reader : a->order < b->order;
+}
+
 static void welcome_next(struct mos_supervisor *s)
 {
 	struct worker *next = NULL;
@@ -168,21 +171,35 @@ static void welcome_next(struct mos_supervisor *s)
 
 		if (w->state == WORKER_ATTACHING)
 			return;
-		if (w->state == WORKER_WAITING && (next == NULL || w->order < next->order))
+		if (w->state == WORKER_WAITING && (next == NULL || is_before(w, next)))
 			next = w;
 	}
 	if (next != NULL)
 		welcome(s, next);
 }
 
-static void on_hello(struct worker *w, const struct mos_ctl_msg *m)
+static void await_turn(struct mos_supervisor *s, struct worker *w, uint32_t role)
+{
+	bool reader = role == MOS_CTL_READER;
+
+	if (role != MOS_CTL_WORKER && (!reader || !mos_sup_reader_fits(s))) {
+		refuse(w->fd, reader ? EBUSY : EPROTO,
+		       reader ? "too many readers are attached" : "there is no such role");
+		forget(w);
+		return;
+	}
+	w->reader = reader;
+	enter(w, WORKER_WAITING);
+}
+
+static void on_hello(struct mos_supervisor *s, struct worker *w, const struct mos_ctl_msg *m)
 {
 	struct mos_ctl_msg ours;
 	char text[MOS_CTL_TEXT]; /* with room for all it gets */
 
 	mos_ctl_init(&ours, MOS_CTL_HELLO);
 	if (m->version == ours.version && m->layout_hash == ours.layout_hash) {
-		enter(w, WORKER_WAITING);
+		await_turn(s, w, m->role);
 		return;
 	}
 	if (m->version != ours.version)
@@ -217,10 +234,14 @@ static void dispatch(struct mos_supervisor *s, struct worker *w, const struct mo
 	struct mos_ctl_msg answer;
 
 	if (m->type == MOS_CTL_HELLO && w->state == WORKER_CONNECTED) {
-		on_hello(w, m);
+		on_hello(s, w, m);
 	} else if (m->type == MOS_CTL_ATTACHED && w->state == WORKER_ATTACHING) {
 		enter(w, WORKER_ATTACHED);
-		mos_report("worker pid %d attached (slot %u)", (int)w->pid, attach_slot(s, w));
+		if (!w->reader) /* they come and go */
+			mos_report("worker pid %d attached (slot %u)", (int)w->pid,
+			           attach_slot(s, w));
+	} else if (m->type == MOS_CTL_LEASE && w->reader) {
+		refuse_context(w, m->ctx, EPERM, "a reader gets no shard");
 	} else if (m->type == MOS_CTL_LEASE && w->state == WORKER_ATTACHED &&
 	           mos_sup_is_ending(s)) {
 		refuse_context(w, m->ctx, ESHUTDOWN, "the primary is stopping");
@@ -269,7 +290,7 @@ void mos_sup_message(struct mos_supervisor *s, struct worker *w)
 		dispatch(s, w, &m);
 	else if (err == -EPROTO && w->state == WORKER_CONNECTED && m.magic == MOS_CTL_MAGIC &&
 	         m.version != MOS_CTL_VERSION)
-		on_hello(w, &m); /* another version: tell it so */
+		on_hello(s, w, &m); /* another version: tell it so */
 	else if (err == -EPROTO && w->state >= WORKER_ATTACHING)
 		refuse_context(w, m.ctx, EPROTO, "not now");
 	else
@@ -295,6 +316,8 @@ void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
 	}
 	if (w->state >= WORKER_ATTACHING)
 		mos_eal_primary_sweep(s->p->cfg.prefix);
+	if (w->state >= WORKER_ATTACHING && w->reader)
+		mos_sup_reader_unregister(s, w);
 	forget(w);
 	welcome_next(s);
 }

@@ -14,6 +14,7 @@
 #include "mos_ext.h"
 #include "secondary/eal/eal_worker.h"
 #include "secondary/notify/notify.h"
+#include "secondary/readers/readers.h"
 #include "shared/control/control_msg.h"
 #include "shared/kill_point/kill_point.h"
 #include "shared/names.h"
@@ -100,11 +101,12 @@ static int say(int fd, const struct mos_ctl_msg *m)
 }
 
 /* Introduce ourselves; the answer replaces *m. Nobody else of this process listens yet. */
-static int hello(int fd, struct mos_ctl_msg *m)
+static int hello(int fd, uint32_t role, struct mos_ctl_msg *m)
 {
 	int err;
 
 	mos_ctl_init(m, MOS_CTL_HELLO);
+	m->role = role;
 	err = say(fd, m);
 	if (err != 0)
 		return err;
@@ -129,6 +131,8 @@ static int join_root(struct mos_worker *w)
 		return mos_fail(EPROTO, "the primary has no memory zone %s", MOS_ROOT_ZONE);
 	w->root = zone->addr;
 	err = mos_root_join(w->root);
+	if (err == 0)
+		err = mos_readers_check(w->root);
 	return err == 0 ? 0 : mos_fail(-err, "the primary's memory is of another layout");
 }
 
@@ -138,9 +142,10 @@ static int attach_over(struct mos_worker *w, int fd)
 	struct mos_ctl_msg m;
 	int err;
 
-	err = hello(fd, &m);
+	err = hello(fd, w->role, &m);
 	if (err != 0)
 		return err;
+	w->attach_slot = m.attach_slot;
 	mos_kill_point("attach.welcome");
 	err = mos_eal_worker_init(m.text, m.attach_slot, text, sizeof(text));
 	if (err != 0)

@@ -16,6 +16,7 @@
 #include "secondary/loop/loop.h"
 #include "secondary/notify/notify.h"
 #include "secondary/pipeline/pipeline.h"
+#include "secondary/readers/readers.h"
 #include "shared/control/control_msg.h"
 #include "shared/kill_point/kill_point.h"
 
@@ -189,6 +190,7 @@ int mos_context_adopt(struct mos_ctx *c)
 	if (err != 0)
 		return err;
 	mos_counter_add(&shard->counters, MOS_CTR_W_FLOWS_MENDED, mended);
+	mos_readers_join(c);
 	err = mos_streams_join(&c->streams, shard->chunk_pool, shard->chunk_pool_bytes, &c->flows,
 	                       &shard->counters);
 	if (err != 0)

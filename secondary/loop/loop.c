@@ -9,6 +9,7 @@
 #include "secondary/event/event.h"
 #include "secondary/notify/notify.h"
 #include "secondary/pipeline/pipeline.h"
+#include "secondary/readers/readers.h"
 #include "shared/kill_point/kill_point.h"
 
 /* Back-off: spin this many empty rounds, then sleep; each sleep twice the last, up to the cap. */
@@ -141,6 +142,7 @@ uint32_t mos_loop_round(struct mos_ctx *c)
 	uint32_t n;
 
 	mos_loop_clock(c);
+	mos_readers_round(c);
 	n = work_burst(c);
 
 	if (!mos_app_timers_idle(&c->timers, c->now_ns)) {
@@ -231,8 +233,10 @@ bool mos_loop_wait_until_open(struct mos_ctx *c, enum mos_loop_end *why)
 	while (!atomic_load_explicit(&c->open, memory_order_acquire) && now < give_up) {
 		struct timespec nap = {.tv_nsec = SLEEP_MAX_NS};
 
-		if (c->shard != NULL)
+		if (c->shard != NULL) {
 			mos_lease_beat(&c->shard->lease);
+			mos_readers_round(c);
+		}
 		mos_sockets_sweep(&c->sockets);
 		if (must_end(c, 0, why))
 			return false;

@@ -33,6 +33,7 @@ int main(void)
 	suite_add_tcase(s, adopt_case());
 	suite_add_tcase(s, restore_case());
 	suite_add_tcase(s, foreach_case());
+	suite_add_tcase(s, limbo_case());
 	suite_add_tcase(s, model_case());
 	suite_add_tcase(s, peek_case());
 	suite_add_tcase(s, peekv_case());

@@ -55,6 +55,7 @@ TCase *event_case(void);
 TCase *filter_case(void);
 TCase *stop_case(void);
 TCase *loop_case(void);
+TCase *limbo_case(void);
 TCase *adopt_case(void);
 TCase *restore_case(void);
 TCase *foreach_case(void);
