@@ -11,6 +11,14 @@
 #define MOS_CACHE_LINE    64
 #define MOS_CACHE_ALIGNED __attribute__((aligned(MOS_CACHE_LINE)))
 
+/*
+ * 1: nothing is noted for a successor, as if no worker ever died. For test/bench/bench_price, which
+ * tells what the notes cost.
+ */
+#ifndef MOS_UNNOTED
+#define MOS_UNNOTED 0
+#endif
+
 #define mos_likely(x)   __builtin_expect(!!(x), 1)
 #define mos_unlikely(x) __builtin_expect(!!(x), 0)
 

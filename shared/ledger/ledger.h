@@ -87,6 +87,8 @@ struct mos_ledger_verdict {
 static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32_t rx_tail,
                                     uint32_t tx_tail)
 {
+	if (MOS_UNNOTED)
+		return;
 	l->rx_tail = rx_tail;
 	l->tx_tail = tx_tail;
 	l->outbox = 0;
@@ -99,12 +101,16 @@ static inline void mos_ledger_begin(struct mos_ledger *l, uint32_t count, uint32
 /* Enter a stage of the work on packet `cur`, or AFTER and back to IDLE when none is left. */
 static inline void mos_ledger_stage(struct mos_ledger *l, enum mos_ledger_stage stage)
 {
+	if (MOS_UNNOTED)
+		return;
 	__atomic_store_n(&l->stage, stage, __ATOMIC_RELEASE); /* work of the stage before is done */
 }
 
 /* The work from here on is about this flow record; UINT32_MAX = none. */
 static inline void mos_ledger_flow(struct mos_ledger *l, uint32_t flow)
 {
+	if (MOS_UNNOTED)
+		return;
 	__atomic_store_n(&l->flow, flow, __ATOMIC_RELEASE);
 }
 
@@ -116,6 +122,8 @@ static inline void mos_ledger_flow(struct mos_ledger *l, uint32_t flow)
  */
 static inline void mos_ledger_done(struct mos_ledger *l, uint32_t i)
 {
+	if (MOS_UNNOTED)
+		return;
 	__atomic_store_n(&l->at, (uint64_t)MOS_STAGE_IDLE << 32 | (i + 1), __ATOMIC_RELEASE);
 	mos_kill_point("ledger.done");
 	l->flow = UINT32_MAX;
