@@ -12,6 +12,8 @@
  * system may end while a program is still setting up, which is no fault of the program. FREE again
  * means that the stack thread has left.
  *
+ * A successor (MOS_TAKE_OVER) has no shard in SETTING_UP: take_over.h says how it comes to one.
+ *
  * The structs live in a static table and are never freed, so a stale handle is refused instead of
  * followed. The stack thread itself releases everything it used; destroy only asks it to and
  * waits, which is safe in a signal handler too: it takes no lock and waits on a futex.
