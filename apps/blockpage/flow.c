@@ -21,7 +21,7 @@ struct flow *flow_make(mctx_t mctx, int sock, bool joined, size_t *budget, http_
 	if (flow == NULL)
 		return NULL;
 	flow->mss = MSS_DEFAULT;
-	flow->kept = area_of(mctx, sock, sizeof(*flow->kept));
+	flow->kept = area_taken(mctx, sock, sizeof(*flow->kept), KEPT_VERSION);
 	if (flow->kept != NULL && flow->kept->mss != 0) {
 		flow->mss = flow->kept->mss;
 		flow->wscale = flow->kept->wscale;

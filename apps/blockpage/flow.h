@@ -19,6 +19,9 @@ enum flow_state { FLOW_WATCHING, FLOW_ANSWERING, FLOW_RESETTING };
 /* How far a worker was; stands in the flow area. The order is that of what its successor may do. */
 enum kept_stage { KEPT_NOTHING, KEPT_BETWEEN, KEPT_IN_HEAD, KEPT_BLOCKED };
 
+/* "BLK", 1: MOS_AREA_VERSION; grows with each change of the layout. */
+#define KEPT_VERSION 0x424c4b01u
+
 /* The flow area. Written by the flow's worker; read by its successor. */
 struct kept {
 	uint32_t acked[2]; /* by both ends */

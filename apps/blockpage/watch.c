@@ -129,7 +129,7 @@ static void on_transaction(void *arg, const struct http_transaction *t)
 }
 
 /* The connection is one that a worker before this one has seen begin. */
-static void on_adopted(mctx_t mctx, int sock)
+static void on_restore(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	struct flow *flow = flow_make(mctx, sock, true, &cores[mctx->cpu].budget, on_transaction);
 	uint8_t stage = KEPT_NOTHING;
@@ -149,14 +149,6 @@ static void on_adopted(mctx_t mctx, int sock)
 	flow_reset(mctx, sock, flow, true);
 }
 
-static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
-{
-	struct pkt_info p;
-
-	if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
-		on_adopted(mctx, sock);
-}
-
 /* A flow that is over for its ends has sent p. */
 static void on_sent_by_blocked(mctx_t mctx, int sock, int from, struct flow *flow,
                                const struct pkt_info *p)
@@ -169,7 +161,7 @@ static void on_sent_by_blocked(mctx_t mctx, int sock, int from, struct flow *flo
 		flow_received(mctx, sock, from, flow, p);
 }
 
-/* Comes before on_start() when the connection begins with this packet. side sends. */
+/* side sends. */
 static void on_sent(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	struct flow *flow = mtcp_get_uctx(mctx, sock);
@@ -230,7 +222,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 bool watch_start(mctx_t mctx, const struct watch_settings *s)
 {
 	static const struct watched rows[] = {
-		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_RESTORE, MOS_NULL, on_restore},
 		{MOS_ON_PKT_IN, MOS_HK_SND, on_sent},
 		{MOS_ON_PKT_IN, MOS_HK_RCV, on_received},
 		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
@@ -242,7 +234,7 @@ bool watch_start(mctx_t mctx, const struct watch_settings *s)
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 	if (sock >= 0 && !watch_only("blockpage", mctx, sock, s->expression))
 		return false;
-	if (sock < 0 || !watch_streams(mctx, sock) ||
+	if (sock < 0 || !watch_streams(mctx, sock) || !watch_area(mctx, sock, KEPT_VERSION) ||
 	    !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0]))) {
 		fprintf(stderr, "blockpage: cannot watch connections: %s\n", strerror(errno));
 		return false;

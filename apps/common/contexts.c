@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mos_ext.h"
+
 static _Atomic(mctx_t) context[CONTEXTS_MAX]; /* whoever takes one destroys it */
+static bool handed_over[CONTEXTS_MAX];
 static int context_count;
 
 static void mask_signals(int how)
@@ -80,7 +83,14 @@ bool contexts_run(bool (*start)(mctx_t mctx), bool (*started)(void))
 	mask_signals(SIG_UNBLOCK);
 	for (int i = 0; ok && i < context_count; i++)
 		mtcp_app_join(mctx[i]);
+	for (int i = 0; ok && i < context_count; i++)
+		handed_over[i] = mtcp_handed_over(mctx[i]) == 1;
 	return ok;
+}
+
+bool contexts_handed_over(int cpu)
+{
+	return handed_over[cpu];
 }
 
 void contexts_stop(void)

@@ -34,6 +34,9 @@ int contexts_configure(const char *program, int wanted);
  */
 bool contexts_run(bool (*start)(mctx_t mctx), bool (*started)(void));
 
+/* A successor has context `cpu`'s shard now, and its flows. Once contexts_run has returned. */
+bool contexts_handed_over(int cpu);
+
 /* Destroy those that are there. Also the signal handler's. */
 void contexts_stop(void);
 

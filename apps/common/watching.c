@@ -70,10 +70,43 @@ int tcp_state_of(mctx_t mctx, int sock, int side)
 	return state;
 }
 
-void *area_of(mctx_t mctx, int sock, size_t bytes)
+bool watch_area(mctx_t mctx, int sock, uint32_t version)
 {
+	return mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_AREA_VERSION, &version,
+	                       sizeof(version)) == 0 ||
+	       errno == ENOSYS;
+}
+
+static void *find_area(mctx_t mctx, int sock, size_t bytes, uint32_t *version)
+{
+	socklen_t version_len = sizeof(*version);
 	size_t len;
 	void *area = mtcp_flow_area(mctx, sock, &len);
 
-	return area != NULL && len >= bytes ? area : NULL;
+	if (area == NULL || len < bytes ||
+	    mtcp_getsockopt(mctx, sock, SOL_MONSOCKET, MOS_AREA_VERSION, version, &version_len) < 0)
+		return NULL;
+	return area;
+}
+
+void *area_of(mctx_t mctx, int sock, size_t bytes, uint32_t version)
+{
+	uint32_t found;
+	void *area = find_area(mctx, sock, bytes, &found);
+
+	return area != NULL && found == version ? area : NULL;
+}
+
+void *area_taken(mctx_t mctx, int sock, size_t bytes, uint32_t version)
+{
+	uint32_t found;
+	void *area = find_area(mctx, sock, bytes, &found);
+
+	if (area == NULL || found == version)
+		return area;
+	memset(area, 0, bytes);
+	return mtcp_setsockopt(mctx, sock, SOL_MONSOCKET, MOS_AREA_VERSION, &version,
+	                       sizeof(version)) == 0
+	               ? area
+	               : NULL;
 }

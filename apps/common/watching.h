@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "mos_api.h"
 
@@ -36,6 +37,9 @@ struct watched {
 /* Register `count` callbacks. False with errno. */
 bool watch_events(mctx_t mctx, int sock, const struct watched *row, size_t count);
 
+/* What is kept of flows to come is of this version. False with errno; true where there is no area. */
+bool watch_area(mctx_t mctx, int sock, uint32_t version);
+
 /* ---- Stack thread ---- */
 
 /* The flow is forgotten after this packet, and costs nothing from then on. */
@@ -47,7 +51,13 @@ bool drop_packet(mctx_t mctx, int sock, int side);
 /* An end's state: enum tcpstate. */
 int tcp_state_of(mctx_t mctx, int sock, int side);
 
-/* What is kept of a flow, when flow_area has room for it; else NULL. */
-void *area_of(mctx_t mctx, int sock, size_t bytes);
+/*
+ * What is kept of a flow in its area: `bytes` of it, of that version. NULL: flow_area has no room for
+ * it, or somebody else has stored something else there.
+ */
+void *area_of(mctx_t mctx, int sock, size_t bytes, uint32_t version);
+
+/* The same, whoever had it; all zero when it was not of that version. */
+void *area_taken(mctx_t mctx, int sock, size_t bytes, uint32_t version);
 
 #endif

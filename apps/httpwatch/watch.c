@@ -70,13 +70,10 @@ static void free_flow(mctx_t mctx, int sock, struct flow *flow)
 
 /* ---- Callbacks ---- */
 
-/* A packet is at hand, or the connection is one that a worker before this one has seen begin. */
-static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+/* The connection is one that a worker before this one has seen begin. */
+static void on_restore(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
-	struct pkt_info p;
-
-	if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
-		mtcp_set_uctx(mctx, sock, &joined);
+	mtcp_set_uctx(mctx, sock, &joined);
 }
 
 /* New data. Also errors: bytes that were missed are told of before the answer to them comes. */
@@ -112,7 +109,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 bool watch_start(mctx_t mctx, const char *expression)
 {
 	static const struct watched rows[] = {
-		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_RESTORE, MOS_NULL, on_restore},
 		{MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data},
 		{MOS_ON_ERROR, MOS_NULL, on_data},
 		{MOS_ON_CONN_END, MOS_HK_SND, on_end},

@@ -15,7 +15,8 @@
 #include "apps/common/sum.h"
 #include "apps/common/watching.h"
 
-#define PIECES 16 /* that are read at a time */
+#define PIECES       16          /* that are read at a time */
+#define KEPT_VERSION 0x4b494c01u /* "KIL", 1: MOS_AREA_VERSION of struct kept */
 
 /* What is known of one connection; its uctx. */
 struct flow {
@@ -76,7 +77,7 @@ static void free_flow(mctx_t mctx, int sock)
 
 static void keep_killed(mctx_t mctx, int sock, const struct flow *flow)
 {
-	struct kept *kept = area_of(mctx, sock, sizeof(*kept));
+	struct kept *kept = area_of(mctx, sock, sizeof(*kept), KEPT_VERSION);
 
 	if (kept == NULL)
 		return;
@@ -174,16 +175,12 @@ static const struct pattern *search_stream(mctx_t mctx, int sock, int to, struct
 
 /* ---- Callbacks ---- */
 
-/* A packet is at hand, or the connection is one that a worker before this one has seen begin. */
-static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+/* The connection is one that a worker before this one has seen begin. */
+static void on_restore(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
-	struct pkt_info p;
-	struct kept *kept;
+	struct kept *kept = area_of(mctx, sock, sizeof(*kept), KEPT_VERSION);
 	struct flow *flow;
 
-	if (mtcp_getlastpkt(mctx, sock, side, &p) == 0)
-		return;
-	kept = area_of(mctx, sock, sizeof(*kept));
 	if (kept == NULL || !atomic_load_explicit(&kept->killed, memory_order_acquire))
 		return;
 	flow = make_flow(mctx, sock);
@@ -196,7 +193,7 @@ static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_
 	reset_begin_by_probe(&flow->reset, mctx, sock, RESET_BOTH, &flow->expected, on_timer);
 }
 
-/* Comes before on_start() when the connection begins with this packet. side sends. */
+/* side sends. */
 static void on_sent(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	struct flow *flow = mtcp_get_uctx(mctx, sock);
@@ -246,7 +243,7 @@ static void on_end(mctx_t mctx, int sock, int side, event_t event, filter_arg_t 
 bool watch_start(mctx_t mctx, const struct patterns *p, const char *expression)
 {
 	static const struct watched rows[] = {
-		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_RESTORE, MOS_NULL, on_restore},
 		{MOS_ON_PKT_IN, MOS_HK_SND, on_sent},
 		{MOS_ON_PKT_IN, MOS_HK_RCV, on_received},
 		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
@@ -257,7 +254,7 @@ bool watch_start(mctx_t mctx, const struct patterns *p, const char *expression)
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 	if (sock >= 0 && expression != NULL && !watch_only("killer", mctx, sock, expression))
 		return false;
-	if (sock < 0 || !watch_streams(mctx, sock) ||
+	if (sock < 0 || !watch_streams(mctx, sock) || !watch_area(mctx, sock, KEPT_VERSION) ||
 	    !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0]))) {
 		fprintf(stderr, "killer: cannot watch connections: %s\n", strerror(errno));
 		return false;

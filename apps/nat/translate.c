@@ -30,11 +30,11 @@ struct translation {
 	_Atomic uint32_t valid; /* TRANSLATION_VALID, stored last */
 };
 
-#define TRANSLATION_VALID 0x4e415431 /* "NAT1": grows with each change of the struct */
+#define TRANSLATION_VALID 0x4e415431
+#define AREA_VERSION      0x4e415401u /* "NAT", 1: MOS_AREA_VERSION; grows with each change */
 
 static struct {
 	_Alignas(64) struct port_pool pool;
-	int shard;
 	sum_t connections, adopted, ended;
 	sum_t packets[2];
 	sum_t dropped[DROP_COUNT];
@@ -52,7 +52,10 @@ static void print_totals(uint64_t now_ns)
 	for (int i = 0; i < CONTEXTS_MAX; i++) {
 		t.connections += sum_read(&cores[i].connections);
 		t.adopted += sum_read(&cores[i].adopted);
-		t.ended += sum_read(&cores[i].ended);
+		if (contexts_handed_over(i)) /* none of them is ours any more */
+			t.ended += sum_read(&cores[i].connections) + sum_read(&cores[i].adopted);
+		else
+			t.ended += sum_read(&cores[i].ended);
 		for (int side = 0; side < 2; side++)
 			t.packets[side] += sum_read(&cores[i].packets[side]);
 		for (int reason = 0; reason < DROP_COUNT; reason++)
@@ -111,6 +114,7 @@ static bool is_valid(const struct translation *t)
 /* Where the server would send its answers to. */
 struct way_back {
 	mctx_t mctx;
+	int shard; /* ours */
 	struct sockaddr_in server, outside;
 };
 
@@ -120,13 +124,14 @@ static bool leads_here(void *arg, uint16_t port)
 
 	way->outside.sin_port = htons(port);
 	return mtcp_flow_shard(way->mctx, (struct sockaddr *)&way->server,
-	                       (struct sockaddr *)&way->outside) == cores[way->mctx->cpu].shard;
+	                       (struct sockaddr *)&way->outside) == way->shard;
 }
 
 static uint16_t choose_port(mctx_t mctx, const struct sockaddr_in *server)
 {
 	struct way_back way = {
 		.mctx = mctx,
+		.shard = mtcp_own_shard(mctx),
 		.server = *server,
 		.outside = {.sin_family = AF_INET, .sin_addr = opt->outside},
 	};
@@ -194,17 +199,27 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
 		translate(mctx, sock, side, t);
 }
 
-/* One that begins has its translation by now, from its SYN. Others were there before us. */
-static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+/*
+ * What our predecessor has stored, or NULL. A flow that has begun without a translation has none;
+ * nor has one whose area is of a program that we do not know.
+ */
+static struct translation *find_stored(mctx_t mctx, int sock)
 {
-	struct translation *t;
+	struct translation *t = area_of(mctx, sock, sizeof(*t), AREA_VERSION);
 
-	if (mtcp_get_uctx(mctx, sock) != NULL)
-		return;
-	t = mtcp_flow_area(mctx, sock, NULL);
-	if (!is_valid(t))
-		return;
+	return is_valid(t) ? t : NULL;
+}
+
+/* It was there before us. One that we cannot translate is nobody's: its packets are orphans. */
+static void on_restore(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+	struct translation *t = find_stored(mctx, sock);
+
 	mtcp_set_uctx(mctx, sock, t);
+	if (t == NULL) {
+		stop_watching(mctx, sock);
+		return;
+	}
 	port_pool_claim(&cores[mctx->cpu].pool, ntohs(t->outside_port));
 	sum_add(&cores[mctx->cpu].adopted, 1);
 }
@@ -259,7 +274,7 @@ static bool watch_connections(mctx_t mctx, const char *outside)
 {
 	static const struct watched rows[] = {
 		{MOS_ON_PKT_IN, MOS_HK_SND, on_packet},
-		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_RESTORE, MOS_NULL, on_restore},
 		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
 		{MOS_ON_ORPHAN, MOS_NULL, on_orphan},
 	};
@@ -271,7 +286,8 @@ static bool watch_connections(mctx_t mctx, const char *outside)
 	snprintf(orphan, sizeof(orphan), "(%s) or dst host %s", opt->inside, outside);
 	if (sock >= 0 && !bind_filter(mctx, sock, &filter))
 		return false;
-	if (sock < 0 || !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0])))
+	if (sock < 0 || !watch_area(mctx, sock, AREA_VERSION) ||
+	    !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0])))
 		return complain("cannot watch connections", strerror(errno));
 	return true;
 }
@@ -306,7 +322,6 @@ static bool prepare(mctx_t mctx)
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed) ||
 	    port_pool_init(&cores[mctx->cpu].pool, opt->low, opt->high, seed) < 0)
 		return complain("cannot prepare ports", strerror(ENOMEM));
-	cores[mctx->cpu].shard = mtcp_own_shard(mctx);
 	return true;
 }
 

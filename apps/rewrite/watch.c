@@ -19,6 +19,9 @@
 #define SUMS          (MOS_UPDATE_IP_CHKSUM | MOS_UPDATE_TCP_CHKSUM)
 #define PAYLOAD       (MOS_TCP_PAYLOAD | SUMS)
 
+/* "REW", 1: MOS_AREA_VERSION; grows with each change of the layout. */
+#define AREA_VERSION 0x52455701u
+
 /* The flow area. Indices: the side that sends, or that has announced the MSS. */
 struct area {
 	uint16_t mss[2];
@@ -207,7 +210,7 @@ static void on_segment(mctx_t mctx, int sock, int side, const struct pkt_info *p
 /* side sends. */
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
-	struct area *area = mtcp_flow_area(mctx, sock, NULL);
+	struct area *area = area_of(mctx, sock, sizeof(*area), AREA_VERSION);
 	struct pkt_info p;
 
 	if (area == NULL || mtcp_getlastpkt(mctx, sock, side, &p) < 0)
@@ -255,7 +258,7 @@ bool watch_start(mctx_t mctx, const struct watch_plan *the_plan)
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 	if (sock >= 0 && !watch_only("rewrite", mctx, sock, plan->expression))
 		return false;
-	if (sock < 0 || !set_options(mctx, sock) ||
+	if (sock < 0 || !set_options(mctx, sock) || !watch_area(mctx, sock, AREA_VERSION) ||
 	    mtcp_register_callback(mctx, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet) < 0) {
 		fprintf(stderr, "rewrite: cannot edit connections: %s\n", strerror(errno));
 		return false;

@@ -87,11 +87,8 @@ static void on_orphan_syn(mctx_t mctx, int sock, int side, event_t event, filter
 	decide(mctx, sock, side);
 }
 
-/*
- * A connection that begins has been dealt with by its SYN. This is one whose record was left by
- * the worker before us: it was there before these rules.
- */
-static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+/* A worker before us has left its record: it was there before these rules. */
+static void on_restore(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	stop_watching(mctx, sock);
 }
@@ -130,7 +127,7 @@ static bool watch_connections(mctx_t mctx, int sock)
 {
 	const struct watched rows[] = {
 		{flow_syn, MOS_HK_SND, on_flow_syn},
-		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_RESTORE, MOS_NULL, on_restore},
 		{orphan_syn, MOS_NULL, on_orphan_syn},
 	};
 	char maybe_syn[] = "not (ip and tcp[13] & 0x12 != 2)";

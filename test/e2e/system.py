@@ -229,6 +229,25 @@ class System:
             self.primary.wait_line(rf"shard {shard}: served by pid {worker.pid}\b", since)
         return worker
 
+    def replace_worker(self, shard, command):
+        """A planned upgrade: a successor takes the shard from its worker, which then ends."""
+        since, before = self.primary.mark(), self.worker[shard]
+        self._start_successor(shard, command, str(before.pid))
+        self.primary.wait_line(rf"shard {shard}: served by pid {self.worker[shard].pid}\b", since)
+        assert before.status() == 0, before.output()
+
+    def fail_over(self, shard, command):
+        """A standby takes the shard when its worker is killed."""
+        since, before = self.primary.mark(), self.worker[shard]
+        self._start_successor(shard, command, "dead")
+        before.send(signal.SIGKILL)
+        self.primary.wait_line(rf"shard {shard}: served by pid {self.worker[shard].pid}\b", since)
+
+    def _start_successor(self, shard, command, take_over):
+        self.worker[shard] = Process(command, env={**os.environ, "MOS_SHARD": str(shard),
+                                                   "MOS_TAKE_OVER": take_over})
+        self.others.append(self.worker[shard])
+
     def start_mos_run(self, count, command=(), options=()):
         """mos-run with that many workers, restarted when they die: midstats, unless told."""
         run = Process([MOS_RUN, "-n", str(count), "--respawn", *options, "--",

@@ -27,7 +27,7 @@ from deaths import kill_until
 from exchange import SEED
 from frames import checksum
 from network import ADDRESS, MAC, Wire
-from system import BUILD, DEADLINE_S, NAT, Process, adds_up, wait_until
+from system import BUILD, BYTECOUNT, DEADLINE_S, NAT, Process, adds_up, wait_until
 
 FAMILIES = (4,)
 OUTSIDE = "10.77.0.200"
@@ -302,6 +302,47 @@ def test_connections_live_on_when_workers_are_killed(
         assert counters[reason] == 0
     assert totals(out)["adopted"] > 0
     assert assert_translated(server_wire.receive_all()) > 60 * 30
+
+
+@pytest.mark.parametrize("way", ["replace_worker", "fail_over"])
+def test_successors_go_on_translating(start_nat, talk, server, server_wire, way):
+    """Planned upgrades, and standbys for workers that are killed, while data flows."""
+    system, out = start_nat(2, "-p", "20000-20149")
+    short = talk(200, parallel=10, pause=0.05)
+    long = talk(60, parallel=60, rounds=20, pause=0.1)
+    replaced = 0
+    while not (long.done() and short.done()):
+        getattr(system, way)(replaced % 2, command(system, out, "-p", "20000-20149"))
+        replaced += 1
+    long.finish()
+    short.finish()
+    assert replaced >= 3
+    server.assert_saw_outside_only(260)
+    counters = system.primary.wait_counters(
+        lambda c: c["w_flows_ended"] >= 260 and adds_up(c), "all connections are over")
+    for reason in ("unmonitored_noworker", "unmonitored_ring", "drop_no_worker",
+                   "suspect_forwarded"):
+        assert counters[reason] == 0
+    wait_until(lambda: totals(out)["adopted"] > 0, "they tell of connections taken over")
+    assert assert_translated(server_wire.receive_all()) > 60 * 20
+
+
+def test_what_another_program_has_stored_is_not_taken_for_a_translation(
+        start_system, network, tmp_path, server_wire):
+    system, out = start_system(1, flow_area=624), str(tmp_path / "out")
+    system.start_worker(0, command=[BYTECOUNT, "-f", system.config, "-o", str(tmp_path / "lines")])
+    network.run("server", "ip", "neighbour", "replace", ADDRESS["client"],
+                "lladdr", MAC["client"], "dev", "eth0")
+    listener = network.listen("server", PORT)
+    client = network.connect("client", PORT, "server", DEADLINE_S)
+    system.primary.wait_counters(lambda c: c["w_flows_created"] == 1 and adds_up(c), "it is there")
+    system.replace_worker(0, command(system, out))
+    server_wire.receive_all()
+    client.sendall(b"from inside")
+    wait_until(lambda: totals(out)["orphans"] > 0, "its packets are dropped")
+    assert totals(out)["adopted"] == 0 and assert_translated(server_wire.receive_all()) == 0
+    client.close()
+    listener.close()
 
 
 @pytest.mark.parametrize("contexts", [1, 2, 3])
