@@ -4,6 +4,8 @@
  *
  *   bytecount -f mos.conf [-e expression] [-o file] [-i seconds] [-n contexts]
  *
+ * With flow_area = 624 in mos.conf the counts outlive the process (kept.h).
+ *
  *   stack threads  callbacks (watch.c); none waits for the output
  *   writer         prints (lines.h)
  *   main thread    makes the contexts, waits for their end, and prints what is open and the totals

@@ -146,3 +146,26 @@ uint64_t ranges_missing(const struct ranges *r, uint64_t end)
 	}
 	return missing + (end > before ? end - before : 0);
 }
+
+uint32_t ranges_save(const struct ranges *r, struct range *to, uint32_t room, uint64_t *base,
+                     uint64_t *given_up)
+{
+	uint32_t skip = r->count > room ? r->count - room : 0;
+
+	*given_up = r->given_up;
+	for (uint32_t i = 0; i < skip; i++)
+		*given_up += r->range[i].from - end_before(r, i);
+	*base = end_before(r, skip);
+	for (uint32_t i = skip; i < r->count; i++)
+		to[i - skip] = r->range[i];
+	return r->count - skip;
+}
+
+void ranges_load(struct ranges *r, const struct range *from, uint32_t count, uint64_t base,
+                 uint64_t given_up)
+{
+	ranges_init(r, base);
+	r->given_up = given_up;
+	for (uint32_t i = 0; i < count; i++)
+		ranges_add(r, from[i].from, from[i].end);
+}

@@ -34,6 +34,17 @@ struct ranges {
 void ranges_init(struct ranges *r, uint64_t base);
 void ranges_fini(struct ranges *r);
 
+/*
+ * Copy what lies above base to `to`, and store base and given_up: as if only `room` ranges were
+ * kept, with the lowest holes given up. Returns how many ranges there are.
+ */
+uint32_t ranges_save(const struct ranges *r, struct range *to, uint32_t room, uint64_t *base,
+                     uint64_t *given_up);
+
+/* As ranges_init(), with what was saved. */
+void ranges_load(struct ranges *r, const struct range *from, uint32_t count, uint64_t base,
+                 uint64_t given_up);
+
 /* See [from, end). Returns how many of these bytes are new. */
 uint64_t ranges_add(struct ranges *r, uint64_t from, uint64_t end);
 

@@ -10,14 +10,16 @@
  * sides have closed it), "rst", "timeout", or "open": it goes on, but this process ends. payload =
  * unique + resent: bytes that came for the first time, and again. missed: bytes that their receiver
  * has acknowledged but that never came by. "joined":true is added when it was there before this
- * process, which knows nothing of what was before.
+ * process, which knows nothing of what was before: neither its start nor what a predecessor has
+ * counted (kept.h).
  *
  * The sum of all, of one process:
  *
  *   {"time":1700000002.000000,"pid":4711,"connections":3,"open":1,"to_server":{...},
  *    "to_client":{...}}
  *
- * where missed is that of connections that have ended. Pure; any thread.
+ * where all is what this process has counted itself, whoever began; and missed that of connections
+ * that have ended. Pure; any thread.
  */
 #ifndef BYTECOUNT_REPORT_H
 #define BYTECOUNT_REPORT_H

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "mos_ext.h"
+#include "apps/bytecount/kept.h"
 #include "apps/bytecount/report.h"
 #include "apps/common/contexts.h"
 #include "apps/common/lines.h"
@@ -20,6 +21,7 @@ struct flow {
 	TAILQ_ENTRY(flow) next;
 	struct flow_count count;
 	struct ends ends;
+	struct kept *kept; /* in its area; NULL: there is none */
 };
 
 static struct {
@@ -40,7 +42,8 @@ static void read_totals(struct totals *t)
 	*t = (struct totals){0};
 	for (int i = 0; i < CONTEXTS_MAX; i++) {
 		t->connections += sum_read(&cores[i].begun);
-		t->open += sum_read(&cores[i].begun) - sum_read(&cores[i].ended);
+		if (!contexts_handed_over(i))
+			t->open += sum_read(&cores[i].begun) - sum_read(&cores[i].ended);
 		for (int direction = 0; direction < 2; direction++) {
 			struct volume *v = &t->volume[direction];
 
@@ -65,7 +68,7 @@ static void print_totals(uint64_t now_ns)
 /* ---- Flows ---- */
 
 /* NULL when there is no memory: the connection is not counted. */
-static struct flow *make_flow(mctx_t mctx, int sock, bool joined, uint64_t now_ns)
+static struct flow *make_flow(mctx_t mctx, int sock)
 {
 	struct flow *flow = malloc(sizeof(*flow));
 
@@ -75,11 +78,25 @@ static struct flow *make_flow(mctx_t mctx, int sock, bool joined, uint64_t now_n
 		stop_watching(mctx, sock);
 		return NULL;
 	}
-	flow_count_init(&flow->count, joined, now_ns);
+	flow->kept = area_taken(mctx, sock, sizeof(*flow->kept), KEPT_VERSION);
 	TAILQ_INSERT_TAIL(&cores[mctx->cpu].open, flow, next);
 	sum_add(&cores[mctx->cpu].begun, 1);
 	mtcp_set_uctx(mctx, sock, flow);
 	return flow;
+}
+
+static void begin_count(struct flow *flow, bool joined, uint64_t now_ns)
+{
+	flow_count_init(&flow->count, joined, now_ns);
+	if (flow->kept != NULL)
+		kept_begin(flow->kept, &flow->count);
+}
+
+static void free_flow(int core, struct flow *flow)
+{
+	TAILQ_REMOVE(&cores[core].open, flow, next);
+	flow_count_fini(&flow->count);
+	free(flow);
 }
 
 static void end_flow(int core, struct flow *flow, const char *reason)
@@ -90,9 +107,7 @@ static void end_flow(int core, struct flow *flow, const char *reason)
 	for (int direction = 0; direction < 2; direction++)
 		sum_add(&cores[core].volume[direction].missed,
 		        flow_count_volume(&flow->count, direction).missed);
-	TAILQ_REMOVE(&cores[core].open, flow, next);
-	flow_count_fini(&flow->count);
-	free(flow);
+	free_flow(core, flow);
 }
 
 static void count_packet(int core, struct flow *flow, int direction, const struct segment *s)
@@ -108,29 +123,32 @@ static void count_packet(int core, struct flow *flow, int direction, const struc
 
 /* ---- Callbacks ---- */
 
-/* A packet is at hand, or the connection is one that a worker before this one has seen begin. */
-static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+/* The connection is one that a worker before this one has seen begin. */
+static void on_restore(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
-	struct pkt_info p;
+	struct flow *flow = make_flow(mctx, sock);
 
-	if (mtcp_getlastpkt(mctx, sock, side, &p) < 0)
-		make_flow(mctx, sock, true, mtcp_cb_get_ts_ns(mctx));
+	if (flow != NULL && (flow->kept == NULL || !kept_load(flow->kept, &flow->count)))
+		begin_count(flow, true, mtcp_cb_get_ts_ns(mctx));
 }
 
-/* Comes before on_start() when the connection begins with this packet. side sends. */
+/* side sends. */
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
 	struct flow *flow = mtcp_get_uctx(mctx, sock);
+	int direction = side == MOS_SIDE_CLI ? TO_SERVER : TO_CLIENT;
 	struct pkt_info_ext x;
 	struct pkt_info p;
 
 	if (mtcp_getlastpkt_ext(mctx, sock, side, &p, &x) < 0)
 		return;
-	if (flow == NULL)
-		flow = make_flow(mctx, sock, false, x.ts_ns);
-	if (flow == NULL)
-		return;
-	count_packet(mctx->cpu, flow, side == MOS_SIDE_CLI ? TO_SERVER : TO_CLIENT,
+	if (flow == NULL) {
+		flow = make_flow(mctx, sock);
+		if (flow == NULL)
+			return;
+		begin_count(flow, false, x.ts_ns);
+	}
+	count_packet(mctx->cpu, flow, direction,
 	             &(struct segment){
 			     .time_ns = x.ts_ns,
 			     .offset = p.offset,
@@ -145,6 +163,8 @@ static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg
 	if (p.tcph->rst &&
 	    tcp_state_of(mctx, sock, side) == TCP_CLOSED) /* else it is a forged one */
 		flow->count.reset = true;
+	if (flow->kept != NULL)
+		kept_store(flow->kept, &flow->count, direction);
 }
 
 /* Comes once for each side; the first one ends the flow. */
@@ -169,11 +189,22 @@ static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t 
 
 /* ---- Start and end ---- */
 
+static void tell_area(mctx_t mctx)
+{
+	ssize_t len = mtcp_flow_area_len(mctx);
+
+	if (mctx->cpu == 0 && len < (ssize_t)sizeof(struct kept))
+		fprintf(stderr,
+		        "bytecount: mos.conf has flow_area = %zd: what was counted of open "
+		        "connections is lost with this process; %zu keeps it\n",
+		        len, sizeof(struct kept));
+}
+
 bool watch_start(mctx_t mctx, const char *expression, int totals_interval_s)
 {
 	static const struct watched rows[] = {
 		{MOS_ON_PKT_IN, MOS_HK_SND, on_packet},
-		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_RESTORE, MOS_NULL, on_restore},
 		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
 	};
 	struct timeval interval = {.tv_sec = totals_interval_s};
@@ -184,12 +215,14 @@ bool watch_start(mctx_t mctx, const char *expression, int totals_interval_s)
 	sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 	if (sock >= 0 && expression != NULL && !watch_only("bytecount", mctx, sock, expression))
 		return false;
-	if (sock < 0 || !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0])) ||
+	if (sock < 0 || !watch_area(mctx, sock, KEPT_VERSION) ||
+	    !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0])) ||
 	    (mctx->cpu == 0 && interval_s > 0 &&
 	     mtcp_settimer(mctx, sock, &interval, on_timer) < 0)) {
 		fprintf(stderr, "bytecount: cannot watch connections: %s\n", strerror(errno));
 		return false;
 	}
+	tell_area(mctx);
 	return true;
 }
 
@@ -200,8 +233,12 @@ uint64_t watch_finish(void)
 	for (int i = 0; i < CONTEXTS_MAX; i++) {
 		struct flow *flow;
 
-		while ((flow = TAILQ_FIRST(&cores[i].open)) != NULL)
-			end_flow(i, flow, "open");
+		while ((flow = TAILQ_FIRST(&cores[i].open)) != NULL) {
+			if (contexts_handed_over(i))
+				free_flow(i, flow); /* its successor tells of it */
+			else
+				end_flow(i, flow, "open");
+		}
 		not_counted += sum_read(&cores[i].not_counted);
 		if (cores[i].now_ns > now_ns)
 			now_ns = cores[i].now_ns;

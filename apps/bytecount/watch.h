@@ -4,6 +4,7 @@
  *
  *   MOS_ON_PKT_IN at MOS_HK_SND --offset, payloadlen, seq, ack--> flow_count.h
  *   MOS_ON_CONN_END ------------------------------------------> a line (report.h)
+ *   MOS_ON_CONN_RESTORE --what a predecessor has counted------> kept.h
  *
  * Headers only: no callback reads the streams, so the library keeps no byte of them.
  */
@@ -22,8 +23,8 @@
 bool watch_start(mctx_t mctx, const char *expression, int interval_s);
 
 /*
- * Print the connections that are open, and the totals. Application thread, once all contexts have
- * ended. Returns how many connections were not counted for want of memory.
+ * Print the connections that are open, unless a successor goes on with them, and the totals of what
+ * this process has counted. Application thread, once all contexts have ended. Returns how many connections were not counted for want of memory.
  */
 uint64_t watch_finish(void);
 

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -20,6 +21,8 @@ from system import BYTECOUNT, DEADLINE_S, wait_until
 
 TIMEOUT_S = 30
 RAW_PORT = 8080
+FLOW_AREA = 624
+MTU = 1500
 KEYS = ("packets", "ip_bytes", "payload", "unique", "resent", "missed")
 
 
@@ -237,6 +240,73 @@ def test_successor_says_that_it_has_joined(start_count, pair):
     assert line["joined"] is True and line["reason"] == "fin"
     assert (line["to_server"]["unique"], line["to_client"]["unique"]) == (500, 200)
     assert line["to_server"]["missed"] == line["to_client"]["missed"] == 0
+
+
+def test_counts_survive_deaths(start_count, pair):
+    """Each death may cost the packet in hand: it has passed (fail policy) and was not counted."""
+    system, count = start_count(flow_area=FLOW_AREA)
+    kills = 0
+
+    def kill():
+        nonlocal kills
+        for shard in (0, 1):
+            system.worker[shard].kill()
+            count.processes[shard] = system.start_worker(shard, command=count.command)
+            kills += 1
+
+    client, server = pair()
+    sizes = (20 * 10**6, 20 * 10**6)
+    pass_on(client, server, 12345)
+    kill()
+    with ThreadPoolExecutor() as pool:
+        transfers = [pool.submit(pass_on, client, server, sizes[0] - 12345),
+                     pool.submit(pass_on, server, client, sizes[1])]
+        while not all(transfer.done() for transfer in transfers):
+            kill()
+        for transfer in transfers:
+            transfer.result()
+    kill()
+    close(client, server)
+    wait_until(count.lines, "a line")
+    line, = count.lines()
+    assert kills > 4 and "joined" not in line and line["reason"] == "fin"
+    missed = 0
+    for direction, size in zip(("to_server", "to_client"), sizes):
+        volume = line[direction]
+        assert volume["unique"] + volume["missed"] == size, direction
+        assert volume["payload"] == volume["unique"] + volume["resent"]
+        missed += volume["missed"]
+    assert missed <= kills * MTU
+
+
+def test_a_successor_goes_on_counting_and_tells_it_once(start_count, pair):
+    """A planned upgrade costs nothing. Who hands over tells of no connection."""
+    system, count = start_count(flow_area=FLOW_AREA)
+    client, server = pair()
+    pass_on(client, server, 1000)
+    for shard in (0, 1):
+        system.replace_worker(shard, count.command)
+        count.processes[shard] = system.worker[shard]
+    pass_on(client, server, 500)
+    pass_on(server, client, 200)
+    assert count.lines() == []
+    close(client, server)
+    wait_until(count.lines, "a line")
+    count.stop()
+    line, = count.lines()
+    assert "joined" not in line and line["reason"] == "fin"
+    assert (line["to_server"]["unique"], line["to_client"]["unique"]) == (1500, 200)
+    assert line["to_server"]["missed"] == line["to_client"]["missed"] == 0
+    totals = count.totals()
+    assert len(totals) == 4 and sum(row["open"] for row in totals) == 0
+    for direction, key in itertools.product(("to_server", "to_client"), KEYS):
+        assert sum(row[direction][key] for row in totals) == line[direction][key], key
+
+
+def test_it_says_that_flow_area_is_too_small(start_count):
+    _, count = start_count()
+    assert count.processes[0].find(
+        rf"^bytecount: mos.conf has flow_area = 0: .* is lost with this process; {FLOW_AREA} keeps")
 
 
 def test_what_is_open_is_told_at_the_end_and_totals_meanwhile(start_count, pair):
