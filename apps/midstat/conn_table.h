@@ -13,6 +13,7 @@
 #define MIDSTAT_CONN_TABLE_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -29,9 +30,18 @@ struct conn {
 	union conn_end end[2]; /* indexed by MOS_SIDE_CLI and MOS_SIDE_SVR */
 	int state[2];          /* enum tcpstate of each side */
 	uint64_t packets;
-	uint64_t bytes;      /* of IP packets */
-	uint64_t started_us; /* stack clock */
+	uint64_t bytes;         /* of IP packets */
+	uint64_t started_us;    /* since 1970 */
+	bool restored;          /* it was there before this process */
+	struct conn_kept *kept; /* the flow's; NULL: there is no room */
 	TAILQ_ENTRY(conn) by_age;
+};
+
+/* What outlives the process: the flow area. Each number is right by itself. */
+struct conn_kept {
+	uint64_t started_us; /* 0: it has not begun */
+	uint64_t packets;
+	uint64_t bytes;
 };
 
 struct conn_table {

@@ -4,8 +4,9 @@
  *   midstat -f mos.conf [-n contexts] [-i seconds] [-r rows] [-l file]
  *
  * Each context has a stack thread that runs the callbacks below on its own table.
- * Connections that were there before this process began arrive as MOS_ON_CONN_START too, without
- * a packet at hand.
+ * Connections that were there before this process arrive as MOS_ON_CONN_RESTORE. When they began, and
+ * what they have carried, stands in their flow area, if mos.conf has flow_area = 24 or more; else
+ * they begin anew.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -23,14 +24,16 @@
 #include "apps/midstat/conn_text.h"
 #include "apps/midstat/page.h"
 
-#define INTERVAL_MAX 3600 /* s, less than the stack clock takes to wrap */
+#define INTERVAL_MAX 3600 /* s */
 #define ROWS_MAX     1000000
+
+/* "MID", 1: MOS_AREA_VERSION of struct conn_kept. */
+#define KEPT_VERSION 0x4d494401u
 
 struct core {
 	struct conn_table table;
 	struct page_totals totals;
-	uint64_t clock_us; /* stack clock, widened to 64 bits */
-	uint32_t clock_low_us;
+	uint64_t clock_us; /* latest time that it knows, since 1970 */
 };
 
 static struct {
@@ -49,13 +52,9 @@ static struct core *core_of(mctx_t mctx)
 	return &cores[mctx->cpu];
 }
 
-/* The stack clock counts 32 bits of microseconds; the timer looks often enough to widen it. */
 static uint64_t clock_us(mctx_t mctx, struct core *core)
 {
-	uint32_t low_us = mtcp_cb_get_ts(mctx);
-
-	core->clock_us += (uint32_t)(low_us - core->clock_low_us);
-	core->clock_low_us = low_us;
+	core->clock_us = mtcp_cb_get_ts_ns(mctx) / 1000;
 	return core->clock_us;
 }
 
@@ -65,31 +64,64 @@ static void count_packet(struct core *core, struct conn *c, const struct pkt_inf
 	c->bytes += p->ip_len;
 	core->totals.packets++;
 	core->totals.bytes += p->ip_len;
+	if (c->kept != NULL) {
+		c->kept->packets = c->packets;
+		c->kept->bytes = c->bytes;
+	}
+}
+
+/* NULL: no memory. */
+static struct conn *make_conn(mctx_t mctx, int sock)
+{
+	struct core *core = core_of(mctx);
+	union conn_end ends[2];
+	socklen_t len = sizeof(ends);
+	struct conn *c;
+
+	if (mtcp_getpeername(mctx, sock, (struct sockaddr *)ends, &len, MOS_SIDE_BOTH) < 0)
+		return NULL;
+	c = conn_table_insert(&core->table, ends);
+	if (c == NULL)
+		return NULL;
+	mtcp_set_uctx(mctx, sock, c);
+	core->totals.seen++;
+	c->kept = area_taken(mctx, sock, sizeof(*c->kept), KEPT_VERSION);
+	c->started_us = clock_us(mctx, core);
+	c->state[MOS_SIDE_CLI] = tcp_state_of(mctx, sock, MOS_SIDE_CLI);
+	c->state[MOS_SIDE_SVR] = tcp_state_of(mctx, sock, MOS_SIDE_SVR);
+	return c;
 }
 
 /* The packet of a new connection has passed on_packet() before, when there was no record yet. */
 static void on_start(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
 {
-	struct core *core = core_of(mctx);
-	union conn_end ends[2];
-	socklen_t len = sizeof(ends);
+	struct conn *c = make_conn(mctx, sock);
 	struct pkt_info p;
-	struct conn *c;
-	bool adopted = mtcp_getlastpkt(mctx, sock, side, &p) < 0;
 
-	if (mtcp_getpeername(mctx, sock, (struct sockaddr *)ends, &len, MOS_SIDE_BOTH) < 0)
-		return;
-	c = conn_table_insert(&core->table, ends);
 	if (c == NULL)
 		return;
-	mtcp_set_uctx(mctx, sock, c);
-	c->started_us = clock_us(mctx, core);
-	core->totals.seen++;
-	if (!adopted)
-		count_packet(core, c, &p);
-	c->state[MOS_SIDE_CLI] = tcp_state_of(mctx, sock, MOS_SIDE_CLI);
-	c->state[MOS_SIDE_SVR] = tcp_state_of(mctx, sock, MOS_SIDE_SVR);
-	conn_log("start", c, adopted ? "adopted" : "");
+	if (c->kept != NULL)
+		c->kept->started_us = c->started_us;
+	if (mtcp_getlastpkt(mctx, sock, side, &p) == 0)
+		count_packet(core_of(mctx), c, &p);
+	conn_log("start", c, "");
+}
+
+static void on_restore(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
+{
+	struct conn *c = make_conn(mctx, sock);
+
+	if (c == NULL)
+		return;
+	c->restored = true;
+	if (c->kept != NULL && c->kept->started_us != 0) {
+		c->started_us = c->kept->started_us;
+		c->packets = c->kept->packets;
+		c->bytes = c->kept->bytes;
+	} else if (c->kept != NULL) {
+		c->kept->started_us = c->started_us;
+	}
+	conn_log("start", c, "restored");
 }
 
 static void on_packet(mctx_t mctx, int sock, int side, event_t event, filter_arg_t *arg)
@@ -144,6 +176,7 @@ static int watch(mctx_t mctx)
 	static const struct watched rows[] = {
 		{MOS_ON_PKT_IN, MOS_HK_SND, on_packet},
 		{MOS_ON_CONN_START, MOS_HK_SND, on_start},
+		{MOS_ON_CONN_RESTORE, MOS_NULL, on_restore},
 		{MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state_change},
 		{MOS_ON_TCP_STATE_CHANGE, MOS_HK_RCV, on_state_change},
 		{MOS_ON_CONN_END, MOS_HK_SND, on_end},
@@ -151,7 +184,7 @@ static int watch(mctx_t mctx)
 	struct timeval interval = {.tv_sec = opt.interval_s};
 	int sock = mtcp_socket(mctx, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
 
-	if (sock < 0 || !watch_no_streams(mctx, sock) ||
+	if (sock < 0 || !watch_no_streams(mctx, sock) || !watch_area(mctx, sock, KEPT_VERSION) ||
 	    !watch_events(mctx, sock, rows, sizeof(rows) / sizeof(rows[0])))
 		return -1;
 	return mtcp_settimer(mctx, sock, &interval, on_timer);
@@ -198,8 +231,11 @@ static bool finish(bool ran)
 	if (!ran)
 		return false;
 	page_stop();
-	for (int i = 0; i < core_count; i++)
+	for (int i = 0; i < core_count; i++) {
+		if (contexts_handed_over(i))
+			conn_table_fini(&cores[i].table); /* they are its successor's */
 		page_publish(i, &cores[i].table, &cores[i].totals, cores[i].clock_us);
+	}
 	return page_print_last();
 }
 
@@ -211,7 +247,7 @@ static const char usage[] =
 	"  -r ROWS      most connections on a page (default: what fits the terminal,\n"
 	"               else 1000)\n"
 	"  -l FILE      append a line for each start, change of state and end:\n"
-	"               time pid event client server client-state server-state [adopted]\n";
+	"               time pid event client server client-state server-state [restored]\n";
 
 static bool take_option(int letter, const char *text)
 {

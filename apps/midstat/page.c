@@ -48,6 +48,12 @@ static size_t rows_per_part(void)
 	return (size_t)(rows / page.part_count);
 }
 
+/* The clock may have been set back since it began. */
+static double age_s(const struct conn *c, uint64_t now_us)
+{
+	return now_us > c->started_us ? (double)(now_us - c->started_us) / 1e6 : 0;
+}
+
 /* Most ends fit their columns; a long IPv6 address pushes the rest of its row to the right. */
 static void render_row(FILE *f, const struct conn *c, uint64_t now_us)
 {
@@ -55,10 +61,10 @@ static void render_row(FILE *f, const struct conn *c, uint64_t now_us)
 
 	conn_write_end(client, &c->end[MOS_SIDE_CLI]);
 	conn_write_end(server, &c->end[MOS_SIDE_SVR]);
-	fprintf(f, "%-21s %-21s %-11s %-11s %9llu %12llu %8.1f\n", client, server,
+	fprintf(f, "%-21s %-21s %-11s %-11s %9llu %12llu %8.1f%s\n", client, server,
 	        conn_state_name(c->state[MOS_SIDE_CLI]), conn_state_name(c->state[MOS_SIDE_SVR]),
-	        (unsigned long long)c->packets, (unsigned long long)c->bytes,
-	        (double)(now_us - c->started_us) / 1e6);
+	        (unsigned long long)c->packets, (unsigned long long)c->bytes, age_s(c, now_us),
+	        c->restored ? " restored" : "");
 }
 
 /* Oldest connection first. Returns a malloc'ed text, or NULL when out of memory. */

@@ -70,7 +70,7 @@ def test_ipv6_connection_is_told_of_from_start_to_end(start_box, network):
     system.worker[shard].kill()
     heir = system.start_worker(shard)
     again = wait_until(lambda: told(system, "start", CLIENT6)[1:], "its successor tells of it")[0]
-    assert (again.pid, again.note, again.server) == (heir.pid, "adopted", SERVER6)
+    assert (again.pid, again.note, again.server) == (heir.pid, "restored", SERVER6)
     assert (again.client_is, again.server_is) == ("ESTABLISHED", "ESTABLISHED")
     pair.talk()
     pair.close()

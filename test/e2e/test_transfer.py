@@ -186,7 +186,7 @@ def test_successor_lists_the_established_flow_and_goes_on_with_it(new_system, ne
         assert (first.client_is, first.server_is, first.note) == ("SYN_SENT", "LISTEN", "")
         os.kill(first.pid, signal.SIGKILL)
         again = wait_until(lambda: told_of("start")[1:], "its start is told by the successor")[0]
-        assert again.pid != first.pid and again.note == "adopted"
+        assert again.pid != first.pid and again.note == "restored"
         assert (again.client_is, again.server_is) == ("ESTABLISHED", "ESTABLISHED")
         assert run.wait_line(rf"\(pid {first.pid}\) killed by SIGKILL")
 
