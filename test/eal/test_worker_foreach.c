@@ -288,6 +288,7 @@ static int all_are_back(int sock)
 {
 	ck_assert_uint_eq(restored, 700);
 	ck_assert_int_eq(mtcp_restoring(hs_mctx()), 0);
+	ck_assert_uint_eq(hs.shard->ledger.stage, MOS_STAGE_AFTER); /* a death is a timer's */
 	hs_clear();
 	return see(sock);
 }

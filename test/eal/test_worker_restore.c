@@ -269,6 +269,8 @@ static void *uctx_after(void *kept, bool restore)
 {
 	mtcp_set_uctx(hs_mctx(), active(0, 0), kept);
 	ck_assert_ptr_eq(mtcp_get_uctx(hs_mctx(), active(0, 0)), kept);
+	if (area_of(0) != NULL)
+		ck_assert_uint_le(area_of(0)->uctx[0], AREA);
 	hs_bury();
 	hs_attach(1);
 	if (restore)
