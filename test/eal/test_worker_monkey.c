@@ -6,7 +6,9 @@
  */
 #include <setjmp.h>
 
+#include "mos_ext.h"
 #include "shared/packet/checksum.h"
+#include "shared/root/user_area.h"
 #include "test/eal/edit_rig.h"
 
 #define CLIENTS 6
@@ -152,15 +154,50 @@ static void translate(int sock, int side)
 	                MOS_TCP_HDR | MOS_OVERWRITE | MOS_UPDATE_TCP_CHKSUM);
 }
 
+/* What the next program finds: bytes, a version, a uctx; or whatever, in front of them too. */
+static void scribble(int sock)
+{
+	uint32_t version = below(3);
+	size_t len;
+	char *area = mtcp_flow_area(hs_mctx(), sock, &len);
+
+	if (area == NULL)
+		return;
+	memset(area, (int)below(256), len);
+	if (one_in(2))
+		mtcp_set_uctx(hs_mctx(), sock, one_in(4) ? NULL : area + below((uint32_t)len));
+	mtcp_setsockopt(hs_mctx(), sock, SOL_MONSOCKET, MOS_AREA_VERSION, &version,
+	                sizeof(version));
+	if (one_in(8))
+		memset(area - sizeof(struct mos_area), (int)below(256), sizeof(struct mos_area));
+}
+
+/* However it came about. */
+static void look_at_uctx(int sock)
+{
+	size_t len;
+	char *area = mtcp_flow_area(hs_mctx(), sock, &len), *uctx = mtcp_get_uctx(hs_mctx(), sock);
+
+	if (area != NULL && uctx != NULL)
+		ck_assert(uctx >= area && uctx < area + len);
+}
+
 static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg);
+static void do_something(int sock, int side);
+
+static int visit(mctx_t mctx, int sock, void *arg)
+{
+	look_at_uctx(sock);
+	if (one_in(3))
+		do_something(sock, (int)below(3));
+	return one_in(20);
+}
 
 static void do_something(int sock, int side)
 {
 	struct timeval soon = {.tv_usec = 1000 * (long)below(50)};
-	size_t len;
-	void *area;
 
-	switch (below(12)) {
+	switch (below(14)) {
 	case 0:
 	case 1: edit(sock, side); break;
 	case 2:
@@ -173,12 +210,9 @@ static void do_something(int sock, int side)
 	case 6: read_stream(sock); break;
 	case 7: translate(sock, side); break;
 	case 8: mtcp_settimer(hs_mctx(), sock, &soon, on_timer); break;
-	case 9:
-		area = mtcp_flow_area(hs_mctx(), sock, &len);
-		if (area != NULL)
-			memset(area, (int)below(256), len);
-		break;
+	case 9: scribble(sock); break;
 	case 10: send_copy(sock, (int)below(3)); break;
+	case 11: mtcp_foreach_flow(hs_mctx(), monkey.passive[below(2)], visit, NULL); break;
 	default: break;
 	}
 	if (monkey.lethal && one_in(700))
@@ -187,6 +221,7 @@ static void do_something(int sock, int side)
 
 static void act(int sock, int side, event_t event, int hook)
 {
+	look_at_uctx(sock);
 	while (one_in(monkey.gentle ? 3 : 2))
 		do_something(sock, side);
 }
@@ -203,6 +238,9 @@ static void start_program(void)
 		seq_remap_info info = {.side = i};
 
 		monkey.passive[i] = hs_passive_all();
+		if (one_in(2))
+			mtcp_register_callback(hs_mctx(), monkey.passive[i], MOS_ON_CONN_RESTORE,
+			                       MOS_NULL, hs_on_null);
 		if (monkey.gentle)
 			mtcp_setsockopt(hs_mctx(), monkey.passive[i], SOL_MONSOCKET, MOS_SEQ_REMAP,
 			                &info, sizeof(info));
