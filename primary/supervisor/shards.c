@@ -184,7 +184,8 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	uint64_t stood_ns;
 
 	watch->began |= beat != watch->beat;
-	if (beat != watch->beat || rte_ring_empty(shard->rx)) {
+	/* One that never began stalls without packets, too: it may not even run. */
+	if (beat != watch->beat || (watch->began && rte_ring_empty(shard->rx))) {
 		if (watch->stalled)
 			mos_report("shard %u: pid %d goes on", i, shard->lease.pid);
 		watch->beat = beat;

@@ -14,7 +14,8 @@
  *   attach deadline                a worker that does not finish attaching is killed, sooner if
  *                                  others wait for it
  *   hold time over                 map UNSERVED; the I/O lcore drains the ring by the fail policy
- *   heartbeat stands, packets wait stall: logged, counted; after stall_kill the worker is killed
+ *   heartbeat stands, packets wait stall: logged, counted; after stall_kill the worker is killed;
+ *                                  also a successor that has not begun after some seconds
  *   a reader holds workers up      it is killed after 2 s
  *
  * It is the only thread that changes the shard map, and that grants leases and takes them back; a

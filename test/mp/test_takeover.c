@@ -415,6 +415,25 @@ START_TEST(stopped_standby_is_found_and_the_next_takes_over)
 }
 END_TEST
 
+START_TEST(successor_that_never_begins_is_found_without_packets)
+{
+	struct worker standby;
+
+	begin(KEYS "\tstall_kill = 500\n");
+	traffic_settle(traffic, 100);
+	standby = launch_waiting(FROM_DEAD, 0);
+	proc_freeze(standby.proc);
+	harness_kill_worker(&seat[0]);
+	expect(harness_wait_served(&standby, READY_MS), "the standby does not get the shard");
+	ck_assert_int_eq(WTERMSIG(proc_wait_end(standby.proc, SOON_MS)), SIGKILL);
+	harness_forget_worker(&standby);
+	seat[0] = harness_start_worker(0, NULL);
+	traffic_pace(traffic, PACE);
+	assert_has_all_flows(0);
+	end();
+}
+END_TEST
+
 START_TEST(waiting_workers_end_with_their_primary)
 {
 	struct worker standby;
@@ -458,6 +477,7 @@ int main(void)
 	tcase_add_test(tc, standby_serves_what_nobody_serves);
 	tcase_add_test(tc, standby_that_dies_or_ends_is_no_loss);
 	tcase_add_test(tc, stopped_standby_is_found_and_the_next_takes_over);
+	tcase_add_test(tc, successor_that_never_begins_is_found_without_packets);
 	tcase_add_test(tc, waiting_workers_end_with_their_primary);
 	suite_add_tcase(s, tc);
 	return harness_main(s);

@@ -19,6 +19,8 @@
  * and on SIGUSR1, before it, "app: ports ..." with the client ports of the flows it knows.
  */
 #include "mos_api.h"
+#include "mos_ext.h"
+#include "mtcp_util.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -222,6 +224,18 @@ static bool is_refused(mctx_t destroyed)
 	return false;
 }
 
+/* One that is to succeed another has none before it is set up, and may ask all the same. */
+static bool knows_its_shard(mctx_t m)
+{
+	int shard = mtcp_own_shard(m);
+
+	GetRSSCPUCore(htonl(0x0a090001), htonl(0x0a090002), htons(1), htons(2), 1);
+	if (getenv("MOS_TAKE_OVER") == NULL ? shard >= 0 : shard == -1 && errno == EAGAIN)
+		return true;
+	printf("app: shard %d before the set-up\n", shard);
+	return false;
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -267,7 +281,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	for (unsigned i = 0; i < opt.contexts; i++) {
 		context[i] = mtcp_create_context((int)i);
-		if (context[i] == NULL)
+		if (context[i] == NULL || !knows_its_shard(context[i]))
 			return EXIT_FAILURE;
 	}
 	wait_before_set_up();
