@@ -57,11 +57,12 @@ static bool take_up(struct mos_ctx *c, uint32_t shard)
 {
 	int err;
 
-	mos_kill_point("lease.leased");
+	mos_kill_point("takeover.leased");
 	__atomic_store_n(&c->shard, c->root->shard[shard], __ATOMIC_RELEASE);
 	err = mos_shard_join(c->shard, shard);
 	if (err == 0)
 		err = mos_context_adopt(c);
+	mos_kill_point("takeover.adopted");
 	if (err == 0)
 		return true;
 	mos_fail(-err, "shard %u cannot be taken over: %s", shard, strerror(-err));

@@ -8,8 +8,9 @@
  *   a clean one takes its place; no flow is lost, no packet came twice or overtook another, memory
  *   is whole
  *
- * Points of a worker's start are met by one that takes over from another that died in the middle of
- * a change; those of its end by one that is asked to end. Needs a build with -Dkill_points=true.
+ * Points of a worker's start are met by one that comes after another that died in the middle of a
+ * change; those of its end by one that is asked to end. Some of both are met a second time while one
+ * worker replaces another. Needs a build with -Dkill_points=true.
  * MOS_POINTS=NAME[,NAME...] takes only these.
  */
 #include "test/mp/harness.h"
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "shared/kill_point/kill_point.h"
+#include "shared/names.h"
 
 enum {
 	STEADY_FLOWS = 32,
@@ -122,21 +124,29 @@ static bool obeyed(void)
 
 /* ---- workers ---- */
 
-static void launch(void)
+/* from: the process whose shard it takes over, 0 = none. */
+static struct worker launch(pid_t from)
 {
-	char path[300], env[128];
-	const char *const argv[] = {"env", env, path, "-f", harness.conf, NULL};
+	char path[300], orders[128], take_over[64];
+	const char *const argv[] = {"env", orders, take_over, path, "-f", harness.conf, NULL};
 
 	snprintf(path, sizeof(path), "%s/test/mp/kill_app", harness.build);
-	snprintf(env, sizeof(env), MOS_KILL_ENV "=@%s", order_path);
-	worker = harness_launch_program(0, argv);
+	snprintf(orders, sizeof(orders), MOS_KILL_ENV "=@%s", order_path);
+	snprintf(take_over, sizeof(take_over), from != 0 ? MOS_ENV_TAKE_OVER "=%d" : "FROM=%d",
+	         (int)from);
+	return harness_launch_program(0, argv);
+}
+
+static void await_service(void)
+{
+	expect(harness_wait_served(&worker, READY_MS) && harness_wait_up(&worker, READY_MS),
+	       "no worker comes up");
 }
 
 static void start(void)
 {
-	launch();
-	expect(harness_wait_served(&worker, READY_MS) && harness_wait_up(&worker, READY_MS),
-	       "no worker comes up");
+	worker = launch(0);
+	await_service();
 }
 
 /* It has killed itself. */
@@ -171,13 +181,43 @@ static void die_at_work(const char *name)
 	bury(name);
 }
 
-/* The one before has died while it changed a record. */
+/* The one before has died while it changed the index and a record. */
 static void die_at_start(const char *name)
 {
-	die_at_work("record.sender");
+	die_at_work("insert.key");
 	give_order(name);
-	launch();
+	worker = launch(0);
 	bury(name);
+}
+
+/* The successor comes while the old one serves, which may die before it has put all down. */
+static void die_while_replaced(const char *name)
+{
+	struct worker successor;
+
+	give_order(name);
+	successor = launch(proc_pid(worker.proc));
+	bury(name);
+	worker = successor;
+}
+
+/* The successor dies before the old one is asked to go. */
+static void die_as_successor(const char *name)
+{
+	struct worker old = worker;
+
+	give_order(name);
+	worker = launch(proc_pid(old.proc));
+	bury(name);
+	worker = old;
+}
+
+/* The successor dies when it has the shard, and the old one has gone. */
+static void die_taking_over(const char *name)
+{
+	die_as_successor(name);
+	expect(proc_wait_end(worker.proc, SOON_MS) == 0, "%s: the old one does not end", name);
+	harness_forget_worker(&worker);
 }
 
 static void die_at_end(const char *name)
@@ -215,6 +255,8 @@ static void die(const char *name)
 		die_at_start(name);
 	else if (begins(name, "lease."))
 		die_at_end(name);
+	else if (begins(name, "takeover."))
+		die_taking_over(name);
 	else if (strcmp(name, "ring.no_room") == 0)
 		die_without_room(name);
 	else
@@ -308,12 +350,10 @@ static void check_packets(const char *name)
 	       c.overtaken);
 }
 
-static void die_and_go_on(const char *name)
+static void check_all(const char *name)
 {
 	uint64_t before;
 
-	die(name);
-	start();
 	before = traffic_count(traffic).received;
 	expect(traffic_wait_received(traffic, before + STEADY_FLOWS, SOON_MS),
 	       "%s: packets do not pass any more", name);
@@ -321,6 +361,31 @@ static void die_and_go_on(const char *name)
 	check_flows(name);
 	check_memory(name);
 	wire_keep_lasting();
+}
+
+static void die_and_go_on(const char *name)
+{
+	die(name);
+	start();
+	check_all(name);
+}
+
+/* Once more, while one worker replaces another. */
+static void replace_and_go_on(const char *name)
+{
+	if (begins(name, "attach.")) {
+		die_as_successor(name);
+	} else if (strcmp(name, "adopt.begin") == 0 || strcmp(name, "restore.step") == 0) {
+		die_taking_over(name);
+		start();
+	} else if (begins(name, "lease.") && strcmp(name, "lease.leased") != 0) {
+		die_while_replaced(name);
+		await_service();
+	} else {
+		return;
+	}
+	printf("%-28s in an upgrade\n", name);
+	check_all(name);
 }
 
 /* ---- the test ---- */
@@ -397,6 +462,7 @@ START_TEST(a_worker_may_die_at_any_point)
 		began = now_ns();
 		die_and_go_on(names[i]);
 		printf("%-28s %4" PRIu64 " ms\n", names[i], (now_ns() - began) / 1000000);
+		replace_and_go_on(names[i]);
 	}
 	printf("kill points: %u, deaths: %u\n", name_count, deaths);
 	end();
