@@ -42,7 +42,7 @@ struct mos_primary {
 	uint32_t buf_len;             /* bytes of each mbuf's buffer */
 	/* By shard, its mbufs: those with its owner mark. I/O lcore; supervisor while PARKED. */
 	uint32_t marked[MOS_SHARD_MAX];
-	uint32_t pool_at_ports;       /* mbufs that ports keep for themselves, measured at start */
+	uint32_t pool_at_ports; /* mbufs that ports keep for themselves, measured at start */
 	uint32_t ring_size;
 	uint32_t blank_size; /* mbufs kept in each blank ring */
 
