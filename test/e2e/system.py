@@ -24,6 +24,7 @@ NAT = os.path.join(BUILD, "apps/nat/nat")
 KILLER = os.path.join(BUILD, "apps/killer/killer")
 BLOCKPAGE = os.path.join(BUILD, "apps/blockpage/blockpage")
 REWRITE = os.path.join(BUILD, "apps/rewrite/rewrite")
+MOSCTL = os.path.join(BUILD, "secondary/mosctl/mosctl")
 MOS_RUN = os.path.join(BUILD, "apps/mos_run/mos-run")
 IMPAIR = os.path.join(BUILD, "test/e2e/impair")
 DEADLINE_S = 30
