@@ -304,6 +304,16 @@ START_TEST(a_spare_that_is_not_ready_is_not_waited_for)
 }
 END_TEST
 
+START_TEST(a_spare_that_serves_a_shard_of_nobody_is_not_waited_for)
+{
+	begin_working(1, 1);
+	say_serving(101, 7);
+	ck_assert_int_eq(in_slot(1), 101);
+	die(100, BACKOFF_KILLED);
+	ck_assert_int_eq(in_slot(0), 102);
+}
+END_TEST
+
 START_TEST(a_dead_spare_is_started_again)
 {
 	begin_working(1, 1);
@@ -477,6 +487,40 @@ START_TEST(an_old_one_that_dies_meanwhile_is_its_successors)
 	die(101, BACKOFF_KILLED); /* a death like any other now */
 	ck_assert_int_eq(in_slot(0), 102);
 	assert_started(102, 0, 0);
+}
+END_TEST
+
+START_TEST(all_shards_of_one_that_died_meanwhile_are_waited_for)
+{
+	begin(1, 0, true);
+	say_serving(100, 0);
+	say_serving(100, 1);
+	after(1);
+	restart_request(&restart, now);
+	after(0);
+	die(100, BACKOFF_KILLED);
+	say_serving(101, 1);
+	ck_assert_int_eq(in_slot(0), 0);
+	say_serving(101, 0);
+	ck_assert_int_eq(in_slot(0), 101);
+	ck_assert_int_eq(restarts_ok, 1);
+}
+END_TEST
+
+START_TEST(a_worker_given_up_before_makes_a_restart_fail_but_not_stop)
+{
+	begin_working(2, 0);
+	for (pid_t pid = 100; slots.slot[0].state != SLOT_STOPPED; pid = in_slot(0)) {
+		say_serving(pid, 0);
+		die(pid, BACKOFF_FAILED);
+	}
+	after(1);
+	restart_request(&restart, now);
+	after(0);
+	say_serving((pid_t)(FIRST_PID + started - 1), 1);
+	die(101, BACKOFF_ENDED);
+	ck_assert_ptr_nonnull(strstr(told, "worker 0: has failed\nworker 1: pid 101 -> "));
+	ck_assert_int_eq(restarts_failed, 1);
 }
 END_TEST
 
@@ -681,6 +725,20 @@ START_TEST(a_stop_during_a_restart_ends_all)
 }
 END_TEST
 
+START_TEST(nothing_is_started_after_a_stop_request_however_they_die)
+{
+	begin_working(2, 1);
+	slots_on_stop(&slots, SIGTERM, now);
+	die(100, BACKOFF_KILLED);
+	die(101, BACKOFF_FAILED);
+	die(102, BACKOFF_KILLED);
+	after(10 * SLOTS_NS_PER_S);
+	ck_assert_uint_eq(started, 3);
+	ck_assert(slots_are_done(&slots));
+	ck_assert(!slots_ended_well(&slots));
+}
+END_TEST
+
 START_TEST(a_stop_request_cancels_starts_that_wait)
 {
 	begin_working(1, 0);
@@ -729,6 +787,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_spare_that_is_quicker_than_the_news_of_the_death_takes_the_place_too);
 	tcase_add_test(tc, a_spare_that_does_not_take_over_in_time_is_not_waited_for);
 	tcase_add_test(tc, a_spare_that_is_not_ready_is_not_waited_for);
+	tcase_add_test(tc, a_spare_that_serves_a_shard_of_nobody_is_not_waited_for);
 	tcase_add_test(tc, a_dead_spare_is_started_again);
 	tcase_add_test(tc, one_spare_takes_all_shards_of_a_worker);
 	tcase_add_test(tc, a_worker_given_up_is_revived_by_a_spare);
@@ -740,6 +799,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_new_one_that_cannot_be_started_stops_the_restart);
 	tcase_add_test(tc, a_new_one_that_hangs_is_killed_after_its_time);
 	tcase_add_test(tc, an_old_one_that_dies_meanwhile_is_its_successors);
+	tcase_add_test(tc, all_shards_of_one_that_died_meanwhile_are_waited_for);
+	tcase_add_test(tc, a_worker_given_up_before_makes_a_restart_fail_but_not_stop);
 	tcase_add_test(tc, when_both_die_a_worker_is_started_as_ever);
 	tcase_add_test(tc, when_both_die_and_the_new_program_fails_the_restart_fails);
 	tcase_add_test(tc, half_a_handover_ends_both_and_starts_one_for_all);
@@ -752,6 +813,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_worker_younger_than_the_request_is_left);
 	tcase_add_test(tc, a_second_request_is_refused_or_remembered_once);
 	tcase_add_test(tc, a_stop_during_a_restart_ends_all);
+	tcase_add_test(tc, nothing_is_started_after_a_stop_request_however_they_die);
 	tcase_add_test(tc, a_stop_request_cancels_starts_that_wait);
 	tcase_add_test(tc, the_second_stop_kills_after_a_grace_and_the_third_at_once);
 }
