@@ -422,7 +422,8 @@ int mtcp_raise_event(mctx_t mctx, event_t child);
 
 /*
  * Keep ptr with a monitoring socket. The pointer alone is kept: what it points at is the
- * program's, to be freed at MOS_ON_CONN_END. Section 9.
+ * program's, to be freed at MOS_ON_CONN_END. One that leads into the flow's area outlives the
+ * program: mtcp_flow_area() (mos_ext.h). Section 9.
  * On failure nothing is kept and errno is set.
  *   EACCES  bad context
  *   EPERM   outside the stack thread
