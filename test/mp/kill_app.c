@@ -14,8 +14,8 @@
  *
  * It prints "app: up" when it is ready, "app: again ..." when a packet of a steady flow is worked on
  * a second time, and on SIGUSR1
- *   app: steady N established E missed M
- * where M packets of steady flows were never worked on.
+ *   app: steady N established E missed M of K
+ * where M of K packets of steady flows were never worked on.
  */
 #include "mos_api.h"
 #include "mos_ext.h"
@@ -241,7 +241,7 @@ static void on_edited(mctx_t mctx, int sock, int side, event_t event, filter_arg
 static void answer(mctx_t mctx)
 {
 	unsigned steady = 0, established = 0;
-	uint64_t missed = 0;
+	uint64_t missed = 0, known = 0;
 
 	for (unsigned port = STEADY; port < STEADY + PORTS; port++) {
 		const struct area *area;
@@ -251,10 +251,13 @@ static void answer(mctx_t mctx)
 		area = mtcp_flow_area(mctx, flows[port].sock, NULL);
 		steady++;
 		established += is_established(mctx, flows[port].sock);
-		missed += area != NULL ? area->missed : 0;
+		if (area == NULL)
+			continue;
+		missed += area->missed;
+		known += area->next[MOS_SIDE_CLI] + area->next[MOS_SIDE_SVR];
 	}
-	printf("app: steady %u established %u missed %llu\n", steady, established,
-	       (unsigned long long)missed);
+	printf("app: steady %u established %u missed %llu of %llu\n", steady, established,
+	       (unsigned long long)missed, (unsigned long long)known);
 }
 
 static void on_timer(mctx_t mctx, int id, int side, event_t event, filter_arg_t *arg)
