@@ -20,6 +20,9 @@
 #define ATTACH_NS       UINT64_C(10000000000)
 #define ATTACH_ALONE_NS UINT64_C(60000000000)
 
+/* The same of a reader, while others wait: packets may wait for a worker, nothing for a reader. */
+#define READER_ATTACH_NS UINT64_C(3000000000)
+
 /* How long a new connection may stay silent. */
 #define HELLO_NS UINT64_C(2000000000)
 
@@ -322,17 +325,17 @@ void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
 	welcome_next(s);
 }
 
-static uint64_t attach_ns(const struct mos_supervisor *s)
+static uint64_t attach_ns(const struct mos_supervisor *s, const struct worker *w)
 {
 	for (unsigned i = 0; i < WORKER_MAX; i++)
 		if (s->worker[i].state == WORKER_WAITING)
-			return ATTACH_NS;
+			return w->reader ? READER_ATTACH_NS : ATTACH_NS;
 	return ATTACH_ALONE_NS;
 }
 
 void mos_sup_tend_workers(struct mos_supervisor *s)
 {
-	uint64_t now = mos_sup_now_ns(), attach_max_ns = attach_ns(s);
+	uint64_t now = mos_sup_now_ns();
 
 	for (unsigned i = 0; i < WORKER_MAX; i++) {
 		struct worker *w = &s->worker[i];
@@ -342,9 +345,9 @@ void mos_sup_tend_workers(struct mos_supervisor *s)
 		} else if (w->state == WORKER_ATTACHING && w->fd < 0) {
 			if (now - w->since_ns > GONE_NS)
 				end_failed_attach(w);
-		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > attach_max_ns) {
+		} else if (w->state == WORKER_ATTACHING && now - w->since_ns > attach_ns(s, w)) {
 			mos_report("worker pid %d is killed: attaching took over %d s", (int)w->pid,
-			           (int)(attach_max_ns / 1000000000));
+			           (int)(attach_ns(s, w) / 1000000000));
 			syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
 			w->since_ns = now; /* the pidfd tells when it is gone */
 		}

@@ -331,6 +331,26 @@ START_TEST(reader_that_looks_at_nothing_may_stay)
 }
 END_TEST
 
+START_TEST(reader_that_hangs_while_it_attaches_makes_way_for_a_worker)
+{
+	struct proc *reader;
+	size_t mark = 0;
+
+	harness_configure("");
+	harness_start_primary();
+	reader = start_reader("hang");
+	wait_attached(reader);
+	seats[0] = harness_start_worker(0, NULL);
+	expect(proc_wait_line(harness.primary, &mark, "is killed: attaching took over 3 s", NULL,
+	                      0),
+	       "the worker was let in before its turn");
+	ck_assert_int_eq(proc_wait_end(reader, SOON_MS), SIGKILL);
+	proc_free(reader);
+	harness_stop_worker(&seats[0]);
+	harness_stop_primary();
+}
+END_TEST
+
 START_TEST(readers_are_few_and_get_no_shard)
 {
 	struct proc *readers[READERS_MAX], *one;
@@ -371,6 +391,7 @@ int main(void)
 	tcase_add_test(tc, reader_that_never_looks_away_is_ended);
 	tcase_add_test(tc, reader_that_is_stopped_is_ended);
 	tcase_add_test(tc, reader_that_looks_at_nothing_may_stay);
+	tcase_add_test(tc, reader_that_hangs_while_it_attaches_makes_way_for_a_worker);
 	tcase_add_test(tc, readers_are_few_and_get_no_shard);
 	suite_add_tcase(s, tc);
 	return harness_main(s);
