@@ -167,11 +167,6 @@ static void write_all(struct writer *w, const uint8_t *bytes, uint32_t n)
 		write_some(w, bytes, n);
 }
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The images of the removed bytes from w->seq to end; true when the record is done with. */
 static bool write_record(struct writer *w, struct mos_log_rec *rec, uint32_t end)
 {
@@ -182,15 +177,15 @@ static bool write_record(struct writer *w, struct mos_log_rec *rec, uint32_t end
 		write_all(w, bytes, rec->inserted);
 		return true;
 	}
-	stop = min_u32(to, last);
+	stop = mos_min_u32(to, last);
 	if (at < stop) {
-		n = min_u32(stop, rec->inserted) - min_u32(at, rec->inserted);
-		n = n - write_some(w, bytes + min_u32(at, rec->inserted), n);
-		w->seq = rec->seq + (w->full ? min_u32(stop, rec->inserted) - n : stop);
+		n = mos_min_u32(stop, rec->inserted) - mos_min_u32(at, rec->inserted);
+		n = n - write_some(w, bytes + mos_min_u32(at, rec->inserted), n);
+		w->seq = rec->seq + (w->full ? mos_min_u32(stop, rec->inserted) - n : stop);
 	}
 	if (w->full || to <= last)
 		return false;
-	n = min_u32(last, rec->inserted);
+	n = mos_min_u32(last, rec->inserted);
 	write_all(w, bytes + n, rec->inserted - n);
 	if (!w->full)
 		w->seq = rec->seq + rec->removed;

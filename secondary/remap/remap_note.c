@@ -10,11 +10,6 @@ static struct mos_log open_log(const struct mos_remap *r)
 	return mos_log_open(r->pool, r->flows, r->flow, r->from);
 }
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 static uint32_t max_u32(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;
@@ -161,7 +156,7 @@ static int take_over(struct mos_remap *r, const struct draft *d, uint32_t insert
 /* How much of [a, b) lies in [at, at + len). */
 static uint32_t common(uint32_t a, uint32_t b, uint32_t at, uint32_t len)
 {
-	uint32_t from = max_u32(a, at), to = min_u32(b, at + len);
+	uint32_t from = max_u32(a, at), to = mos_min_u32(b, at + len);
 
 	return from < to ? to - from : 0;
 }

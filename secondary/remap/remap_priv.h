@@ -52,6 +52,11 @@ struct mos_log {
 	uint32_t decided, end, delta, begin;
 };
 
+static inline uint32_t mos_min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 static inline uint32_t mos_log_page(uint32_t pos)
 {
 	return pos >> 8;

@@ -89,7 +89,6 @@ enum {
 	MOS_TCP_RST = 0x04,
 	MOS_TCP_PSH = 0x08,
 	MOS_TCP_ACK = 0x10,
-	MOS_TCP_URG = 0x20,
 };
 
 /*
