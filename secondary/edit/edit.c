@@ -7,6 +7,7 @@
 
 #include "secondary/edit/chain.h"
 #include "secondary/edit/sum.h"
+#include "shared/bytes.h"
 
 #define PLACES (MOS_ETH_HDR | MOS_IP_HDR | MOS_TCP_HDR | MOS_TCP_PAYLOAD)
 
@@ -45,14 +46,6 @@ static uint8_t *header(const struct mos_cur_pkt *cur, uint32_t off)
 	return rte_pktmbuf_mtod_offset(cur->mbuf, uint8_t *, off);
 }
 
-static uint16_t load16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 static void store16(uint8_t *p, uint16_t v)
 {
 	memcpy(p, &v, sizeof(v));
@@ -89,7 +82,7 @@ static uint32_t ip_end(const struct mos_cur_pkt *cur)
 		return (uint32_t)meta->payload_off + meta->payload_len;
 	/* Of IPv6 without TCP nothing but its Ethernet header can be edited. */
 	ip = ip4_header(cur);
-	len = ntohs(load16(header(cur, ip.off + IP4_LEN)));
+	len = ntohs(mos_load16(header(cur, ip.off + IP4_LEN)));
 	return ip.off + RTE_MIN(RTE_MAX(len, ip.len), cur->mbuf->pkt_len - ip.off);
 }
 
@@ -185,7 +178,7 @@ static bool ip4_len_agrees(const struct mos_cur_pkt *cur)
 {
 	const uint8_t *ip = header(cur, cur->meta->l3_off);
 
-	return ntohs(load16(ip + IP4_LEN)) == ip_end(cur) - cur->meta->l3_off;
+	return ntohs(mos_load16(ip + IP4_LEN)) == ip_end(cur) - cur->meta->l3_off;
 }
 
 /* The headers as they are now count if they make sense. */
@@ -215,7 +208,7 @@ static void parse_but_length(struct mos_cur_pkt *cur, uint64_t seed)
 		parse(cur, seed);
 		return;
 	}
-	len = load16(header(cur, off + IP4_LEN));
+	len = mos_load16(header(cur, off + IP4_LEN));
 	store16(header(cur, off + IP4_LEN), htons((uint16_t)(ip_end(cur) - off)));
 	parse(cur, seed);
 	store16(header(cur, off + IP4_LEN), len);
@@ -425,7 +418,7 @@ static void update_ip4(struct mos_cur_pkt *cur)
 		store16(sum, 0);
 		store16(sum, mos_csum_fold(mos_csum_partial(header(cur, ip.off), ip.len, 0)));
 	} else {
-		store16(sum, mos_sum_mend(load16(sum), cur->ip_delta));
+		store16(sum, mos_sum_mend(mos_load16(sum), cur->ip_delta));
 	}
 	cur->ip_delta = 0;
 	cur->edit &= (uint8_t)~MOS_EDIT_IP_ANEW;
@@ -453,7 +446,7 @@ static void update_tcp(struct mos_cur_pkt *cur)
 		store16(sum, 0);
 		store16(sum, mos_csum_fold(tcp_sum(cur)));
 	} else {
-		store16(sum, mos_sum_mend(load16(sum), cur->tcp_delta));
+		store16(sum, mos_sum_mend(mos_load16(sum), cur->tcp_delta));
 	}
 	cur->tcp_delta = 0;
 	cur->edit &= (uint8_t)~MOS_EDIT_TCP_ANEW;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shared/packet/checksum.h"
+#include "shared/bytes.h"
 
 enum {
 	TAG_LEN = 4,
@@ -138,11 +139,6 @@ void mos_make_write(const struct mos_make *b, uint8_t *frame, bool offload)
 
 /* ---- VLAN tags ---- */
 
-static uint16_t load_be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
 static bool is_vlan(uint16_t type)
 {
 	return type == ETH_P_8021Q || type == ETH_P_8021AD;
@@ -151,10 +147,10 @@ static bool is_vlan(uint16_t type)
 /* len bytes from the first type on: tag, tag, type of IP. */
 static bool are_tags(const uint8_t *at, uintptr_t len)
 {
-	uint16_t last = load_be16(at + len);
+	uint16_t last = mos_load_be16(at + len);
 
 	for (uintptr_t off = 0; off < len; off += TAG_LEN)
-		if (!is_vlan(load_be16(at + off)))
+		if (!is_vlan(mos_load_be16(at + off)))
 			return false;
 	return last == ETH_P_IP || last == ETH_P_IPV6;
 }
@@ -181,7 +177,7 @@ void mos_make_set_vlan(struct mos_make_link *link, uint16_t vlan)
 uint16_t mos_make_vlan(const struct mos_make_link *link)
 {
 	for (unsigned off = 0; off < link->tags_len; off += TAG_LEN) {
-		uint16_t id = load_be16(link->tags + off + 2) & 0xfff;
+		uint16_t id = mos_load_be16(link->tags + off + 2) & 0xfff;
 
 		if (id != 0)
 			return id;

@@ -18,6 +18,7 @@
 #include "secondary/pipeline/flow_option.h"
 #include "secondary/pipeline/segment_priv.h"
 #include "shared/kill_point/kill_point.h"
+#include "shared/bytes.h"
 
 /* Farther than that from what is decided, no number of a segment is believed. */
 #define FAR (1u << 30)
@@ -327,14 +328,6 @@ static void translate_seq(struct mos_ctx *c, struct mos_work *w)
 
 enum { OPT_END = 0, OPT_NOP = 1, OPT_SACK = 5, SACK_BLOCK = 8 };
 
-static uint32_t load32(const uint8_t *p)
-{
-	uint32_t be;
-
-	memcpy(&be, p, sizeof(be));
-	return rte_be_to_cpu_32(be);
-}
-
 /* Blocks of which nothing is left to its receiver go; no-operations fill their place. */
 static void translate_sack(struct mos_ctx *c, const struct mos_work *w, uint32_t at, uint32_t len)
 {
@@ -345,8 +338,9 @@ static void translate_sack(struct mos_ctx *c, const struct mos_work *w, uint32_t
 	memset(opt, OPT_NOP, sizeof(opt));
 	for (uint32_t i = 2; i + SACK_BLOCK <= len; i += SACK_BLOCK) {
 		uint32_t left =
-			mos_remap_unmap_start(&c->remap, w->flow, !w->from, load32(old + i));
-		uint32_t right = mos_remap_unmap(&c->remap, w->flow, !w->from, load32(old + i + 4));
+			mos_remap_unmap_start(&c->remap, w->flow, !w->from, mos_load_be32(old + i));
+		uint32_t right =
+			mos_remap_unmap(&c->remap, w->flow, !w->from, mos_load_be32(old + i + 4));
 
 		if (!mos_seq_lt(left, right))
 			continue;

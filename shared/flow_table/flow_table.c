@@ -7,6 +7,7 @@
 #include "shared/flow_table/flow_out.h"
 #include "shared/flow_table/flow_table_layout.h"
 #include "shared/kill_point/kill_point.h"
+#include "shared/bytes.h"
 
 /* Tries of a reader. A writer that is not descheduled inside a change is done within a few. */
 #define SNAPSHOT_TRIES 64
@@ -98,22 +99,6 @@ uint32_t mos_flow_table_prefetch_flow(const struct mos_flow_table *t, uint32_t h
 	return slot;
 }
 
-static inline uint64_t load64(const void *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint32_t load32(const void *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* A key as words that are compared: in registers during a lookup. */
 struct key_words {
 	uint64_t src[2], dst[2];
@@ -127,10 +112,10 @@ static_assert(offsetof(struct mos_flow_key, src_port_be) == 32 &&
 static inline struct key_words words_of(const struct mos_flow_key *key)
 {
 	return (struct key_words){
-		.src = {load64(key->src), load64(key->src + 8)},
-		.dst = {load64(key->dst), load64(key->dst + 8)},
-		.ports = load32(&key->src_port_be),
-		.rest = load32(&key->vlan),
+		.src = {mos_load64(key->src), mos_load64(key->src + 8)},
+		.dst = {mos_load64(key->dst), mos_load64(key->dst + 8)},
+		.ports = mos_load32(&key->src_port_be),
+		.rest = mos_load32(&key->vlan),
 	};
 }
 

@@ -7,6 +7,7 @@
 #include "shared/packet/checksum.h"
 #include "shared/packet/hash.h"
 #include "shared/platform.h"
+#include "shared/bytes.h"
 
 enum {
 	VLAN_TAG_LEN = 4,
@@ -29,27 +30,6 @@ struct frame {
 	uint64_t seed;
 	bool verify; /* a wrong IPv4 checksum is a defect */
 };
-
-static inline uint16_t load_be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static inline uint16_t load16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint32_t load32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b)
 {
@@ -103,8 +83,8 @@ static bool skip_tags(struct mos_pkt_meta *m, const struct frame *f, uint32_t *o
 		if (f->data_len - *off < VLAN_TAG_LEN)
 			return false;
 		if (m->vlan == 0) /* a priority tag (id 0) names no VLAN: the next tag may */
-			m->vlan = load_be16(tag) & VLAN_ID_MASK;
-		*type = load_be16(tag + 2);
+			m->vlan = mos_load_be16(tag) & VLAN_ID_MASK;
+		*type = mos_load_be16(tag + 2);
 		*off += VLAN_TAG_LEN;
 	}
 	return true;
@@ -133,8 +113,8 @@ static inline bool check_tcp(struct mos_pkt_meta *m, const struct frame *f, uint
 
 static inline uint32_t hash4(const uint8_t *ip, uint16_t sport_be, uint16_t dport_be, uint64_t seed)
 {
-	return mos_hash_join(mos_hash_end4(load32(ip + 12), sport_be, seed),
-	                     mos_hash_end4(load32(ip + 16), dport_be, seed));
+	return mos_hash_join(mos_hash_end4(mos_load32(ip + 12), sport_be, seed),
+	                     mos_hash_end4(mos_load32(ip + 16), dport_be, seed));
 }
 
 static inline enum mos_pkt_class parse_ip4(struct mos_pkt_meta *m, const struct frame *f,
@@ -153,19 +133,19 @@ static inline enum mos_pkt_class parse_ip4(struct mos_pkt_meta *m, const struct 
 	hdr_len = (ip[0] & 0xf) * 4u;
 	if (mos_unlikely(hdr_len < IP4_HDR_LEN || hdr_len > room))
 		return bad(m, MOS_DEFECT_IP_HDR_LEN);
-	total_len = load_be16(ip + 2);
+	total_len = mos_load_be16(ip + 2);
 	if (mos_unlikely(total_len < hdr_len || total_len > f->frame_len - l3_off))
 		return bad(m, MOS_DEFECT_IP_TOTAL_LEN);
 	if (f->verify && mos_unlikely(!mos_csum_ip4_ok(ip, hdr_len)))
 		return bad(m, MOS_DEFECT_IP_CHECKSUM);
 
 	m->ip_proto = ip[9];
-	if (mos_unlikely(ip[9] != IPPROTO_TCP || (load_be16(ip + 6) & IP4_FRAGMENT)))
+	if (mos_unlikely(ip[9] != IPPROTO_TCP || (mos_load_be16(ip + 6) & IP4_FRAGMENT)))
 		return good(m, MOS_PKT_IP, hash4(ip, 0, 0, f->seed));
 	if (mos_unlikely(!check_tcp(m, f, l3_off + hdr_len, l3_off + total_len)))
 		return bad(m, MOS_DEFECT_TCP_HDR_LEN);
 	tcp = ip + hdr_len;
-	return good(m, MOS_PKT_TCP, hash4(ip, load16(tcp), load16(tcp + 2), f->seed));
+	return good(m, MOS_PKT_TCP, hash4(ip, mos_load16(tcp), mos_load16(tcp + 2), f->seed));
 }
 
 /* Where a walk along IPv6 extension headers stops. */
@@ -211,7 +191,7 @@ static enum ext_walk walk_ext(const struct frame *f, uint32_t end, uint32_t *off
 
 		if (*next == IPPROTO_ROUTING && ext[3] != 0)
 			return EXT_OPAQUE;
-		if (*next == IPPROTO_FRAGMENT && (load_be16(ext + 2) & IP6_FRAGMENT)) {
+		if (*next == IPPROTO_FRAGMENT && (mos_load_be16(ext + 2) & IP6_FRAGMENT)) {
 			*next = ext[0];
 			return EXT_OPAQUE;
 		}
@@ -240,7 +220,7 @@ static enum mos_pkt_class parse_ip6(struct mos_pkt_meta *m, const struct frame *
 		return bad(m, MOS_DEFECT_IP_VERSION);
 	m->ip_version = 6;
 	m->ip_proto = ip[6];
-	payload_len = load_be16(ip + 4);
+	payload_len = mos_load_be16(ip + 4);
 	if (mos_unlikely(payload_len > f->frame_len - off))
 		return bad(m, MOS_DEFECT_IP_TOTAL_LEN);
 	/* A jumbogram (RFC 2675) or a segment without header: 0 cannot be the length. */
@@ -257,7 +237,7 @@ static enum mos_pkt_class parse_ip6(struct mos_pkt_meta *m, const struct frame *
 	if (mos_unlikely(!check_tcp(m, f, off, ip_end)))
 		return bad(m, MOS_DEFECT_TCP_HDR_LEN);
 	tcp = f->data + off;
-	return good(m, MOS_PKT_TCP, hash6(ip, load16(tcp), load16(tcp + 2), f->seed));
+	return good(m, MOS_PKT_TCP, hash6(ip, mos_load16(tcp), mos_load16(tcp + 2), f->seed));
 }
 
 static inline enum mos_pkt_class parse(struct mos_pkt_meta *m, const struct frame *f)
@@ -269,7 +249,7 @@ static inline enum mos_pkt_class parse(struct mos_pkt_meta *m, const struct fram
 	clear(m);
 	if (mos_unlikely(f->data_len < ETH_HLEN))
 		return bad(m, MOS_DEFECT_L2_SHORT);
-	type = load_be16(f->data + 12);
+	type = mos_load_be16(f->data + 12);
 	if (is_vlan(type) && mos_unlikely(!skip_tags(m, f, &l3_off, &type)))
 		return bad(m, MOS_DEFECT_L2_SHORT);
 	if (mos_likely(type == ETH_P_IP))
