@@ -97,7 +97,7 @@ class Visit:
         if self.blocked:
             if self.cut:
                 sock.sendall(self.last[:self.cut])
-                time.sleep(0.01)
+                wait_until(lambda: unacknowledged(sock) == 0, "the first piece has gone by")
             sock.sendall(self.last[self.cut:])
             status, body, rest = read_response(sock)
             said.append((status, body))
