@@ -104,8 +104,8 @@ struct mos_ctx {
 	/* flows */
 	struct mos_flow_table flows;
 	struct mos_flow_timer flow_timer;
-	uint8_t *to_restore; /* by record: adopted, CONN_START not replayed yet; NULL = none left */
-	uint32_t restore_next; /* next record of the walk over them */
+	uint8_t *to_restore; /* by record: 1 = a flow to be restored, if in use; NULL = none left */
+	uint32_t restore_next, restore_end; /* of the walk over them: next record, and behind all */
 
 	/* who else looks at the flows: secondary/readers */
 	uint64_t readers_seen; /* root->readers_now, at the last round */

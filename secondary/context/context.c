@@ -19,6 +19,7 @@
 #include "secondary/readers/readers.h"
 #include "shared/control/control_msg.h"
 #include "shared/kill_point/kill_point.h"
+#include "shared/touched.h"
 
 /* Granularity of flow expiry: a flow ends at most this much after its timeout. */
 #define FLOW_TIMER_MS 20
@@ -161,13 +162,19 @@ int mos_context_prepare(struct mos_ctx *c)
 		goto no_sockets;
 	c->sockets.left = socket_closed;
 	c->sockets.left_arg = c;
-	c->scratch = malloc(MOS_SCRATCH_ALL);
-	c->flow_flags = calloc(s->max_flows, 1);
+	c->scratch = mos_alloc_touched(MOS_SCRATCH_ALL, 1);
+	c->flow_flags = mos_alloc_touched(s->max_flows, 1);
 	mos_last_init(&c->last, s->max_flows);
-	if (c->scratch != NULL && c->flow_flags != NULL)
+	err = mos_restore_prepare(c);
+	if (err == 0)
+		err = mos_flow_table_prepare(&c->flows, s->max_flows);
+	if (err == 0 && c->scratch != NULL && c->flow_flags != NULL)
 		return 0;
 
 	err = -ENOMEM;
+	mos_flow_table_leave(&c->flows);
+	free(c->to_restore);
+	c->to_restore = NULL;
 	free(c->flow_flags);
 	free(c->scratch);
 	mos_sockets_fini(&c->sockets);
@@ -186,7 +193,8 @@ int mos_context_adopt(struct mos_ctx *c)
 
 	mos_loop_clock(c);
 	mos_kill_point("adopt.begin");
-	err = mos_flow_table_join(&c->flows, shard->flow_table, shard->flow_table_bytes, &mended);
+	mos_flow_timer_restart(&c->flow_timer, c->now_ms);
+	err = mos_flow_table_adopt(&c->flows, shard->flow_table, shard->flow_table_bytes, &mended);
 	if (err != 0)
 		return err;
 	mos_counter_add(&shard->counters, MOS_CTR_W_FLOWS_MENDED, mended);
@@ -194,17 +202,11 @@ int mos_context_adopt(struct mos_ctx *c)
 	err = mos_streams_join(&c->streams, shard->chunk_pool, shard->chunk_pool_bytes, &c->flows,
 	                       &shard->counters);
 	if (err != 0)
-		goto no_streams;
+		return err;
 	mos_kill_point("adopt.joined");
 	mos_remap_init(&c->remap, &c->streams.pool, &c->flows);
-	err = mos_restore_begin(c);
-	if (err == 0)
-		return 0;
-
-	mos_streams_leave(&c->streams);
-no_streams:
-	mos_flow_table_leave(&c->flows);
-	return err;
+	mos_restore_begin(c);
+	return 0;
 }
 
 void mos_context_clear(struct mos_ctx *c)

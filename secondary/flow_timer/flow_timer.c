@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "shared/flow_table/flow_table.h"
+#include "shared/touched.h"
 
 #define SLOTS MOS_FLOW_TIMER_SLOTS
 
@@ -26,10 +27,10 @@ int mos_flow_timer_create(struct mos_flow_timer *w, uint32_t capacity, uint32_t 
 	if (capacity == 0 || capacity > MOS_FLOW_CAP_MAX || granularity_ms == 0 ||
 	    granularity_ms > GRANULARITY_MAX)
 		return -EINVAL;
-	w->next = malloc(capacity * sizeof(w->next[0]));
-	w->prev = malloc(capacity * sizeof(w->prev[0]));
-	w->due_ms = malloc(capacity * sizeof(w->due_ms[0]));
-	w->where = calloc(capacity, sizeof(w->where[0]));
+	w->next = mos_alloc_touched(capacity, sizeof(w->next[0]));
+	w->prev = mos_alloc_touched(capacity, sizeof(w->prev[0]));
+	w->due_ms = mos_alloc_touched(capacity, sizeof(w->due_ms[0]));
+	w->where = mos_alloc_touched(capacity, sizeof(w->where[0]));
 	if (!w->next || !w->prev || !w->due_ms || !w->where) {
 		mos_flow_timer_destroy(w);
 		return -ENOMEM;
@@ -38,9 +39,14 @@ int mos_flow_timer_create(struct mos_flow_timer *w, uint32_t capacity, uint32_t 
 		w->head[i] = MOS_FLOW_NONE;
 	w->capacity = capacity;
 	w->granularity_ms = granularity_ms;
-	w->now_ms = now_ms;
-	w->slot_time_ms = now_ms + granularity_ms;
+	mos_flow_timer_restart(w, now_ms);
 	return 0;
+}
+
+void mos_flow_timer_restart(struct mos_flow_timer *w, uint32_t now_ms)
+{
+	w->now_ms = now_ms;
+	w->slot_time_ms = now_ms + w->granularity_ms;
 }
 
 void mos_flow_timer_destroy(struct mos_flow_timer *w)

@@ -13,7 +13,8 @@
  *
  * Time: stack clock, ms modulo 2^32, passed in. It may jump forward by less than 2^31 ms (24 days),
  * and deadlines lie as close to it. A clock that steps back costs at most one walk of the wheel.
- * Memory: heap of the process that holds the shard; rebuilt by its successor from the records.
+ * Memory: heap of the process that holds the shard, touched by create: 14 bytes for each record. Its
+ * successor arms its own from the records.
  */
 #ifndef MOS_SECONDARY_FLOW_TIMER_H
 #define MOS_SECONDARY_FLOW_TIMER_H
@@ -39,6 +40,9 @@ struct mos_flow_timer {
 int mos_flow_timer_create(struct mos_flow_timer *w, uint32_t capacity, uint32_t granularity_ms,
                           uint32_t now_ms);
 void mos_flow_timer_destroy(struct mos_flow_timer *w);
+
+/* It is now_ms, however long ago create was, and no entry is armed. */
+void mos_flow_timer_restart(struct mos_flow_timer *w, uint32_t now_ms);
 
 /* Arm (or move) the entry of a record. O(1). */
 void mos_flow_timer_arm(struct mos_flow_timer *w, uint32_t slot, uint32_t deadline_ms);

@@ -36,8 +36,7 @@ static void remove_flow(struct mos_ctx *c, uint32_t flow)
 	c->flow_flags[flow] = 0;
 	if (mos_unlikely(c->stopped_flow == flow))
 		c->stopped_flow = MOS_FLOW_NONE;
-	if (mos_restore_pending(c, flow))
-		c->to_restore[flow] = 0;
+	mos_restore_not(c, flow);
 	mos_flow_timer_cancel(&c->flow_timer, flow);
 	mos_kill_point("end.freed");
 	mos_flow_table_remove(&c->flows, flow);

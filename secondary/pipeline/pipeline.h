@@ -120,16 +120,22 @@ uint32_t mos_flow_tw_ms(const struct mos_ctx *c, const struct mos_flow *f);
 uint32_t mos_flow_deadline_ms(const struct mos_ctx *c, const struct mos_flow *f);
 
 /*
- * Adoption. begin: arm timers of all records found, mark them to be restored; 0 or -ENOMEM. step:
- * restore some of them, called once per round. flow: this one now, before its packet is looked at.
- * all: all that are left, in one go; only while nothing is in hand, neither packet nor flow.
+ * Adoption. prepare: memory, before the lease; 0 or -ENOMEM. begin: all records that were in use
+ * since the table was formatted may be flows to be restored. step: restore some of them, called
+ * once per round. flow: this one now, before its packet is looked at. all: all that are left, in one
+ * go; only while nothing is in hand, neither packet nor flow.
+ *
+ * begin takes the same time whatever the table holds. Until a flow is restored, nothing but the key
+ * of its record is believed, no timer runs for it, and it is in no callback. A round looks at 2048
+ * records and restores 256 flows at most, so a million flows take 4000 rounds.
  *
  * A flow is attached to the passive sockets whose syn filter accepts a SYN made up from its record,
  * gets back the uctx that led into its area, and CONN_RESTORE is raised on the sockets that have a
  * callback for it, then CONN_START on the others; one that no socket accepts is forgotten.
  * mos_restore_flow returns whether the flow is still there.
  */
-int mos_restore_begin(struct mos_ctx *c);
+int mos_restore_prepare(struct mos_ctx *c);
+void mos_restore_begin(struct mos_ctx *c);
 void mos_restore_step(struct mos_ctx *c);
 void mos_restore_all(struct mos_ctx *c);
 bool mos_restore_flow(struct mos_ctx *c, uint32_t flow);
@@ -138,6 +144,13 @@ bool mos_restore_flow(struct mos_ctx *c, uint32_t flow);
 static inline bool mos_restore_pending(const struct mos_ctx *c, uint32_t flow)
 {
 	return mos_unlikely(c->to_restore != NULL) && c->to_restore[flow];
+}
+
+/* The record is a new flow's, or free. */
+static inline void mos_restore_not(struct mos_ctx *c, uint32_t flow)
+{
+	if (mos_unlikely(c->to_restore != NULL))
+		c->to_restore[flow] = 0;
 }
 
 #endif

@@ -14,30 +14,48 @@
 /* Flows restored per round: a round stays short, and a million flows take some thousand rounds. */
 #define RESTORE_PER_ROUND 256
 
-int mos_restore_begin(struct mos_ctx *c)
-{
-	uint32_t adopted = 0;
+/* Records looked at per round, whatever they are. */
+#define LOOK_PER_ROUND 2048
 
-	if (c->flows.count == 0)
-		return 0;
-	c->to_restore = calloc(c->flows.capacity, 1);
+/* So far ahead a record is fetched: two lines, which tell what it is. */
+#define FETCH_AHEAD 8
+
+int mos_restore_prepare(struct mos_ctx *c)
+{
+	uint32_t max_flows = c->root->settings.max_flows;
+
+	c->to_restore = malloc(max_flows);
 	if (c->to_restore == NULL)
 		return -ENOMEM;
-	for (uint32_t i = mos_flow_table_next(&c->flows, 0); i != MOS_FLOW_NONE;
-	     i = mos_flow_table_next(&c->flows, i + 1)) {
-		struct mos_flow *f = mos_flow_at(&c->flows, i);
-
-		mos_flow_write_begin(f);
-		mos_tcp_missed(f); /* packets may have passed unmonitored */
-		mos_kill_point("restore.missed");
-		mos_flow_write_end(f);
-		c->to_restore[i] = 1;
-		mos_flow_timer_arm(&c->flow_timer, i, mos_flow_deadline_ms(c, f));
-		adopted++;
-	}
-	c->restore_next = 0;
-	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_ADOPTED, adopted);
+	memset(c->to_restore, 1, max_flows);
 	return 0;
+}
+
+static void end_restoring(struct mos_ctx *c)
+{
+	free(c->to_restore);
+	c->to_restore = NULL;
+}
+
+void mos_restore_begin(struct mos_ctx *c)
+{
+	c->restore_next = 0;
+	c->restore_end = c->flows.fresh;
+	mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOWS_ADOPTED, c->flows.count);
+	if (c->flows.count == 0)
+		end_restoring(c);
+}
+
+/* The record is in use and sound. From now on the clock may end the flow. */
+static void take_over(struct mos_ctx *c, uint32_t flow)
+{
+	struct mos_flow *f = mos_flow_at(&c->flows, flow);
+
+	mos_flow_write_begin(f);
+	mos_tcp_missed(f); /* packets may have passed unmonitored */
+	mos_kill_point("restore.missed");
+	mos_flow_write_end(f);
+	mos_flow_timer_arm(&c->flow_timer, flow, mos_flow_deadline_ms(c, f));
 }
 
 /* What the predecessor's uctx led to in the flow's area, they lead to again. */
@@ -74,6 +92,9 @@ bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 	struct mos_cur_pkt cur = c->cur;
 
 	c->to_restore[flow] = 0;
+	if (!mos_streams_check_flow(&c->streams, flow))
+		return false; /* it was no flow */
+	take_over(c, flow);
 	/* Without sockets, no callback ever sees the flow again: not even its start or its end. */
 	if (mos_unlikely(f->strikes >= MOS_STRIKES_MAX)) {
 		mos_flow_adopt_streams(c, flow); /* nobody reads them */
@@ -98,31 +119,48 @@ bool mos_restore_flow(struct mos_ctx *c, uint32_t flow)
 	return !mos_flow_forget_if_stopped(c, flow);
 }
 
+static void fetch(const struct mos_ctx *c, uint32_t flow)
+{
+	const struct mos_flow *f;
+
+	if (mos_unlikely(flow >= c->restore_end))
+		return;
+	f = mos_flow_at(&c->flows, flow);
+	mos_prefetch(f);
+	mos_prefetch(&f->half);
+}
+
 void mos_restore_step(struct mos_ctx *c)
 {
 	struct mos_ledger *ledger = &c->shard->ledger;
+	unsigned restored = 0;
 
 	if (mos_likely(c->to_restore == NULL))
 		return;
-	for (unsigned i = 0; i < RESTORE_PER_ROUND; i++) {
-		/* Not by the records: with few flows in a large table one round would pass all. */
-		uint8_t *mark = memchr(c->to_restore + c->restore_next, 1,
-		                       c->flows.capacity - c->restore_next);
-		uint32_t flow;
+	for (unsigned looked = 0; looked < LOOK_PER_ROUND && restored < RESTORE_PER_ROUND;
+	     looked++) {
+		uint32_t flow = c->restore_next++;
 
-		if (mark == NULL) {
-			free(c->to_restore);
-			c->to_restore = NULL;
+		if (flow >= c->restore_end) {
+			end_restoring(c);
 			return;
 		}
-		flow = (uint32_t)(mark - c->to_restore);
-		c->restore_next = flow + 1;
+		fetch(c, flow + FETCH_AHEAD);
+		if (!c->to_restore[flow])
+			continue;
+		if (!(mos_flow_at(&c->flows, flow)->flags & MOS_FLOW_IN_USE)) {
+			mos_flow_table_check(&c->flows, flow);
+			c->to_restore[flow] = 0;
+			continue;
+		}
 		mos_ledger_flow(ledger, flow);
 		mos_ledger_stage(ledger, MOS_STAGE_AFTER);
 		mos_kill_point("restore.step");
-		mos_restore_flow(c, flow);
+		if (mos_restore_flow(c, flow))
+			mos_flow_end_if_over(c, flow); /* its time was over meanwhile */
 		mos_ledger_stage(ledger, MOS_STAGE_IDLE);
 		mos_ledger_flow(ledger, MOS_FLOW_NONE); /* a later death is not this flow's */
+		restored++;
 	}
 }
 

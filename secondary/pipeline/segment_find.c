@@ -56,6 +56,7 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 		mos_counter_add(&c->shard->counters, MOS_CTR_W_FLOW_TABLE_FULL, 1);
 		return false;
 	}
+	mos_restore_not(c, w->flow);
 	if (mos_sockets_attach_flow(&c->sockets, w->flow, ids) == 0) {
 		/* Another thread has closed them all. */
 		mos_flow_table_remove(&c->flows, w->flow);

@@ -6,6 +6,7 @@
 
 #include "secondary/filter/filter.h"
 #include "secondary/util/hold_signals.h"
+#include "shared/touched.h"
 
 /* ---- the lock ---- */
 
@@ -140,7 +141,7 @@ static int open_at(struct mos_sockets *s, int id, int type)
 		m->passive = free_passive_number(s);
 		if (m->passive < 0)
 			return -ENFILE;
-		m->flows = calloc(s->max_flows, sizeof(*m->flows));
+		m->flows = mos_alloc_touched(s->max_flows, sizeof(*m->flows));
 		if (m->flows == NULL)
 			return -ENOMEM;
 		m->nth = s->passive_made++;

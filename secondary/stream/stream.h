@@ -94,7 +94,15 @@ struct mos_streams {
 /* ---- life ---- */
 
 /*
- * Open the pool in mem (mem_len bytes) and take over what the flows in the table have there. The
+ * What a flow of a predecessor is: mos_flow_table_check(), and members of its streams of any value
+ * become such that no later step goes astray. Before anything else is done with it. False: it is
+ * none.
+ */
+bool mos_streams_check_flow(struct mos_streams *s, uint32_t flow);
+
+/*
+ * Open the pool in mem (mem_len bytes) and take over what the flows in the table have there, which
+ * checks those that have something; a table that is all checked has its streams mended, too. The
  * streams of flows with MOS_FLOW_TORN lose all they held, and go on at rcv_nxt; the flag stays, for
  * the pipeline to tell. 0 or -errno of mos_chunk_pool_join.
  */

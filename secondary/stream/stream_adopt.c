@@ -34,23 +34,31 @@ static void mend_stream(struct mos_flow *f, int side)
 	}
 }
 
-static void mend_streams(struct mos_flow_table *flows)
+static void mend_streams(struct mos_flow *f)
 {
-	for (uint32_t i = 0; (i = mos_flow_table_next(flows, i)) != MOS_FLOW_NONE; i++) {
-		mend_stream(mos_flow_at(flows, i), MOS_CLI);
-		mend_stream(mos_flow_at(flows, i), MOS_SVR);
-		memset(mos_flow_at(flows, i)->edits, 0, sizeof(flows->flows[i].edits));
-	}
+	mend_stream(f, MOS_CLI);
+	mend_stream(f, MOS_SVR);
+	memset(f->edits, 0, sizeof(f->edits));
+}
+
+bool mos_streams_check_flow(struct mos_streams *s, uint32_t flow)
+{
+	bool known = mos_flow_table_is_checked(s->flows, flow);
+	enum mos_flow_found found = mos_flow_table_check(s->flows, flow);
+
+	if (known || found == MOS_FLOW_FREE)
+		return found != MOS_FLOW_FREE;
+	if (found == MOS_FLOW_MENDED)
+		mos_counter_add(s->counters, MOS_CTR_W_FLOWS_MENDED, 1);
+	mend_streams(mos_flow_at(s->flows, flow));
+	return true;
 }
 
 /* The stream a chunk says it belongs to, if that has it so. */
 static bool find_stream(struct mos_streams *s, const struct mos_chunk *c, struct mos_stream_ref *r)
 {
-	if (c->flow >= s->flows->capacity)
-		return false;
 	*r = mos_stream_ref(s, c->flow, c->owner & 1);
-	return (r->f->flags & MOS_FLOW_IN_USE) && !(r->f->flags & MOS_FLOW_TORN) &&
-	       c->owner == r->owner && mos_stream_kept(r->st) &&
+	return !(r->f->flags & MOS_FLOW_TORN) && c->owner == r->owner && mos_stream_kept(r->st) &&
 	       (r->f->half[r->side].flags & MOS_HALF_RCVD) &&
 	       c->base == r->f->half[r->side].irs + 1;
 }
@@ -67,6 +75,8 @@ static mos_chunk_list *keep_chunk(void *arg, const struct mos_chunk *c, bool *ou
 	struct mos_stream_ref r;
 	uint64_t done, first;
 
+	if (c->flow >= s->flows->fresh || !mos_streams_check_flow(s, c->flow))
+		return NULL;
 	if (is_of_remap(c))
 		return mos_remap_keep(s->flows, c);
 	if (!find_stream(arg, c, &r) || c->page > mos_page(r.st->next + MOS_STREAM_FAR))
@@ -116,7 +126,9 @@ int mos_streams_join(struct mos_streams *s, void *mem, size_t mem_len, struct mo
 	memset(s, 0, sizeof(*s));
 	s->flows = flows;
 	s->counters = counters;
-	mend_streams(flows);
+	if (flows->unchecked_count == 0)
+		for (uint32_t i = 0; (i = mos_flow_table_next(flows, i)) != MOS_FLOW_NONE; i++)
+			mend_streams(mos_flow_at(flows, i));
 	err = mos_chunk_pool_join(&s->pool, mem, mem_len, keep_chunk, s, NULL);
 	if (err != 0)
 		return err;

@@ -3,10 +3,40 @@
 #include "shared/flow_table/flow_table_layout.h"
 #include "shared/kill_point/kill_point.h"
 
-/* How many entries a bucket has; they stand at its front. */
-static unsigned fill(const struct mos_flow_bucket *b)
+/* Overflow buckets of a predecessor looked at for one that is free, per entry that needs one. */
+#define BUCKETS_PER_LOOK 1024
+
+void mos_flow_index_begin(struct mos_flow_table *t)
 {
-	return MOS_BUCKET_SLOTS - (unsigned)__builtin_popcount(mos_bucket_match(b, 0));
+	__atomic_store_n(&t->hdr->whole, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* no part of the change comes before */
+}
+
+void mos_flow_index_end(struct mos_flow_table *t)
+{
+	struct mos_flow_table_hdr *hdr = t->hdr;
+
+	hdr->next_id = t->next_id;
+	hdr->count = t->count;
+	hdr->out_count = t->out_count;
+	hdr->fresh = t->fresh;
+	__atomic_store_n(&hdr->whole, mos_flow_table_seal(hdr), __ATOMIC_RELEASE); /* all is done */
+}
+
+static bool is_empty(const struct mos_flow_bucket *b)
+{
+	return mos_bucket_match(b, 0) == (1u << MOS_BUCKET_SLOTS) - 1;
+}
+
+/* The places of a bucket that are taken, a bit for each: at its front, but for garbage. */
+static unsigned places(const struct mos_flow_bucket *b)
+{
+	return ~mos_bucket_match(b, 0) & ((1u << MOS_BUCKET_SLOTS) - 1);
+}
+
+static struct mos_flow_bucket *home_of(const struct mos_flow_table *t, uint64_t spread)
+{
+	return &t->buckets[mos_flow_home(spread, t->bucket_mask)];
 }
 
 void mos_flow_index_wipe(struct mos_flow_table *t)
@@ -18,86 +48,126 @@ void mos_flow_index_wipe(struct mos_flow_table *t)
 	for (uint32_t i = 0; i < overflows; i++)
 		t->free_buckets[i] = homes + overflows - 1 - i;
 	t->free_bucket_count = overflows;
+	t->bucket_scan = homes;
+}
+
+/*
+ * Those in use are not empty: so a successor finds the free ones while it goes along. It begins at
+ * the end, as low numbers are given out first.
+ */
+static bool find_free_bucket(struct mos_flow_table *t)
+{
+	for (unsigned looks = BUCKETS_PER_LOOK; looks > 0 && t->bucket_scan > t->bucket_mask + 1;
+	     looks--)
+		if (is_empty(&t->buckets[--t->bucket_scan])) {
+			t->free_buckets[t->free_bucket_count++] = t->bucket_scan;
+			return true;
+		}
+	return false;
+}
+
+/* The number of a free overflow bucket; 0: there is none, see mos_flow_overflows(), or garbage. */
+static uint32_t take_bucket(struct mos_flow_table *t)
+{
+	while (t->free_bucket_count > 0 || find_free_bucket(t)) {
+		uint32_t at = t->free_buckets[--t->free_bucket_count];
+
+		if (mos_likely(is_empty(&t->buckets[at]))) {
+			t->buckets[at].next = 0;
+			return at;
+		}
+	}
+	return 0;
+}
+
+static void give_bucket(struct mos_flow_table *t, uint32_t at)
+{
+	/* Below, it will be found. In garbage one may be in two chains, and given back twice. */
+	if (at >= t->bucket_scan && t->free_bucket_count < mos_flow_overflows(t->capacity))
+		t->free_buckets[t->free_bucket_count++] = at;
 }
 
 bool mos_flow_index_add(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 {
 	uint64_t spread = mos_flow_spread(hash);
-	struct mos_flow_bucket *b = &t->buckets[mos_flow_home(spread, t->bucket_mask)];
-	unsigned length = 1;
-	unsigned pos;
+	struct mos_flow_bucket *b = home_of(t, spread);
+	unsigned length = 1, room;
+	uint32_t next;
 
-	for (; b->next; b = &t->buckets[b->next])
-		length++;
-	pos = fill(b);
-	if (pos == MOS_BUCKET_SLOTS) {
-		if (length == MOS_BUCKET_CHAIN_MAX)
+	for (; (next = mos_bucket_next(t, b)) != 0 && length < MOS_BUCKET_CHAIN_MAX; length++)
+		b = &t->buckets[next];
+	room = mos_bucket_match(b, 0);
+	if (room == 0) {
+		if (length == MOS_BUCKET_CHAIN_MAX || (next = take_bucket(t)) == 0)
 			return false;
-		assert(t->free_bucket_count > 0); /* see mos_flow_overflows() */
-		b->next = t->free_buckets[--t->free_bucket_count];
+		b->next = next;
 		mos_kill_point("index.add_linked");
-		b = &t->buckets[b->next];
-		pos = 0;
+		b = &t->buckets[next];
+		room = 1;
 	}
-	b->slot[pos] = entry;
+	b->slot[__builtin_ctz(room)] = entry;
 	mos_kill_point("index.add_slot");
-	b->tag[pos] = mos_flow_tag(spread);
+	b->tag[__builtin_ctz(room)] = mos_flow_tag(spread);
 	mos_kill_point("index.added");
 	return true;
 }
 
-/* The place of an entry in its chain: bucket and position. */
-static struct mos_flow_bucket *find(const struct mos_flow_table *t, uint32_t hash, uint32_t entry,
-                                    unsigned *pos)
+/* Whether a bucket has an entry, and where. */
+static bool has(const struct mos_flow_bucket *b, uint16_t tag, uint32_t entry, unsigned *pos)
+{
+	for (unsigned match = mos_bucket_match(b, tag); match; match &= match - 1) {
+		*pos = (unsigned)__builtin_ctz(match);
+		if (b->slot[*pos] == entry)
+			return true;
+	}
+	return false;
+}
+
+bool mos_flow_index_has(const struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 {
 	uint64_t spread = mos_flow_spread(hash);
 	uint32_t at = mos_flow_home(spread, t->bucket_mask);
+	unsigned left = MOS_BUCKET_CHAIN_MAX, pos;
 
 	do {
-		struct mos_flow_bucket *b = &t->buckets[at];
-		unsigned match = mos_bucket_match(b, mos_flow_tag(spread));
-
-		for (; match; match &= match - 1) {
-			*pos = (unsigned)__builtin_ctz(match);
-			if (b->slot[*pos] == entry)
-				return b;
-		}
-		at = b->next;
-	} while (at);
-	return NULL;
+		if (has(&t->buckets[at], mos_flow_tag(spread), entry, &pos))
+			return true;
+		at = mos_bucket_next(t, &t->buckets[at]);
+	} while (at && --left);
+	return false;
 }
 
-void mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
+bool mos_flow_index_del(struct mos_flow_table *t, uint32_t hash, uint32_t entry)
 {
-	struct mos_flow_bucket *before_last = NULL, *last;
-	struct mos_flow_bucket *b;
-	unsigned pos, last_pos;
+	uint64_t spread = mos_flow_spread(hash);
+	struct mos_flow_bucket *last = home_of(t, spread), *before = NULL, *b = NULL;
+	unsigned left = MOS_BUCKET_CHAIN_MAX, pos = 0, last_pos;
 
-	b = find(t, hash, entry, &pos);
-	assert(b);
-	for (last = b; last->next; last = &t->buckets[last->next])
-		before_last = last;
+	for (;;) {
+		uint32_t next = mos_bucket_next(t, last);
 
-	/* The last entry of the chain fills the hole. */
-	last_pos = fill(last) - 1;
+		if (!b && has(last, mos_flow_tag(spread), entry, &pos))
+			b = last;
+		if (mos_likely(next == 0) || --left == 0)
+			break;
+		before = last;
+		last = &t->buckets[next];
+	}
+	if (!b)
+		return false;
+
+	/* The last entry of the chain fills the hole. Only in garbage there is none. */
+	last_pos = is_empty(last) ? 0 : 31 - (unsigned)__builtin_clz(places(last));
 	b->slot[pos] = last->slot[last_pos];
 	mos_kill_point("index.del_slot");
 	b->tag[pos] = last->tag[last_pos];
 	mos_kill_point("index.del_twice");
 	last->tag[last_pos] = 0;
 	mos_kill_point("index.del_gone");
-	if (last_pos > 0)
-		return;
-
-	/* The last bucket became empty. Being b itself, its predecessor is yet to be found. */
-	if (!before_last) {
-		before_last = &t->buckets[mos_flow_home(mos_flow_spread(hash), t->bucket_mask)];
-		if (before_last == last)
-			return; /* the home bucket stays */
-		while (&t->buckets[before_last->next] != last)
-			before_last = &t->buckets[before_last->next];
+	if (last_pos == 0 && before) {
+		before->next = 0;
+		mos_kill_point("index.del_bucket");
+		give_bucket(t, (uint32_t)(last - t->buckets));
 	}
-	t->free_buckets[t->free_bucket_count++] = before_last->next;
-	mos_kill_point("index.del_bucket");
-	before_last->next = 0;
+	return true;
 }

@@ -2,10 +2,11 @@
 
 #include <stdlib.h>
 
-void mos_flow_limbo_init(struct mos_flow_limbo *limbo, uint32_t capacity)
+void mos_flow_limbo_init(struct mos_flow_table *t)
 {
-	*limbo = (struct mos_flow_limbo){.open = MOS_FLOW_NONE, .waiting = MOS_FLOW_NONE};
-	limbo->next = malloc(capacity * sizeof(uint32_t)); /* pages come with their first use */
+	mos_flow_limbo_empty(t);
+	/* Pages come with their first use. */
+	t->limbo.next = malloc(t->capacity * sizeof(uint32_t));
 }
 
 void mos_flow_limbo_add(struct mos_flow_table *t, uint32_t slot)

@@ -9,8 +9,15 @@
 
 #include "shared/flow_table/flow_table.h"
 
-/* Both batches empty; limbo->next stays NULL when there is no memory. */
-void mos_flow_limbo_init(struct mos_flow_limbo *limbo, uint32_t capacity);
+/* Both batches become empty. */
+static inline void mos_flow_limbo_empty(struct mos_flow_table *t)
+{
+	t->limbo.open = t->limbo.waiting = MOS_FLOW_NONE;
+	t->limbo.count = 0;
+}
+
+/* Both batches empty; limbo.next stays NULL when there is no memory. */
+void mos_flow_limbo_init(struct mos_flow_table *t);
 
 /* A record, REMOVED and out of the index, becomes the first of the open batch. */
 void mos_flow_limbo_add(struct mos_flow_table *t, uint32_t slot);

@@ -14,8 +14,10 @@ static bool same(const struct mos_flow_key *a, const struct mos_flow_key *b)
 /* Whether the flow knows its server by this key, through this kind of entry. */
 static bool expects(const struct mos_flow *f, bool by_out, const struct mos_flow_key *out)
 {
+	if (!(f->flags & MOS_FLOW_IN_USE))
+		return false;
 	if (by_out)
-		return same(&f->out, out);
+		return mos_flow_has_out(f) && same(&f->out, out);
 	return !(f->flags & MOS_FLOW_TWO_KEYS) && same(&f->key, out);
 }
 
@@ -24,6 +26,7 @@ uint32_t mos_flow_find_out(const struct mos_flow_table *t, uint32_t slot,
 {
 	uint64_t spread = mos_flow_spread(hash);
 	uint32_t at = mos_flow_home(spread, t->bucket_mask);
+	unsigned left = MOS_BUCKET_CHAIN_MAX;
 
 	do {
 		const struct mos_flow_bucket *b = &t->buckets[at];
@@ -33,11 +36,12 @@ uint32_t mos_flow_find_out(const struct mos_flow_table *t, uint32_t slot,
 			uint32_t entry = b->slot[__builtin_ctz(match)];
 			uint32_t found = entry & ~MOS_ENTRY_OUT;
 
-			if (found != slot && expects(&t->flows[found], entry & MOS_ENTRY_OUT, out))
+			if (found != slot && found < t->fresh &&
+			    expects(&t->flows[found], entry & MOS_ENTRY_OUT, out))
 				return found;
 		}
-		at = b->next;
-	} while (at);
+		at = mos_bucket_next(t, b);
+	} while (at && --left);
 	return MOS_FLOW_NONE;
 }
 
@@ -56,9 +60,9 @@ static void set_flags(struct mos_flow *f, unsigned flags)
 
 static void forget_entry(struct mos_flow_table *t, uint32_t slot)
 {
-	mos_flow_index_del(t, t->flows[slot].out_hash, slot | MOS_ENTRY_OUT);
+	if (mos_flow_index_del(t, t->flows[slot].out_hash, slot | MOS_ENTRY_OUT))
+		t->out_count--;
 	mos_kill_point("out.unindexed");
-	t->out_count--;
 }
 
 void mos_flow_void_out(struct mos_flow *f)
@@ -128,16 +132,21 @@ int mos_flow_table_set_out(struct mos_flow_table *t, uint32_t slot, const struct
 	assert(out->ip_version == 4 || out->ip_version == 6);
 	if (same(out, &f->key)) {
 		if (f->flags & MOS_FLOW_TWO_KEYS) {
+			mos_flow_index_begin(t);
 			mos_flow_take_out(t, slot, out, out_hash);
 			one_key_again(t, slot);
+			mos_flow_index_end(t);
 		}
 		return 0;
 	}
 	if (mos_flow_has_out(f) && same(out, &f->out))
 		return 0;
+	mos_flow_index_begin(t);
 	/* What can fail comes first, while the old entry is still there. */
-	if (!mos_flow_index_add(t, out_hash, slot | MOS_ENTRY_OUT))
+	if (!mos_flow_index_add(t, out_hash, slot | MOS_ENTRY_OUT)) {
+		mos_flow_index_end(t);
 		return -ENOSPC;
+	}
 	if (mos_flow_has_out(f))
 		forget_entry(t, slot);
 	mos_kill_point("out.indexed");
@@ -145,5 +154,6 @@ int mos_flow_table_set_out(struct mos_flow_table *t, uint32_t slot, const struct
 	mos_flow_take_out(t, slot, out, out_hash);
 	mos_kill_point("out.claimed");
 	write_out(f, out, out_hash);
+	mos_flow_index_end(t);
 	return 0;
 }

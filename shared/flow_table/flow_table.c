@@ -47,6 +47,8 @@ int mos_flow_table_new(void *mem, uint32_t capacity)
 	hdr->version = MOS_FLOW_TABLE_VERSION;
 	hdr->capacity = capacity;
 	hdr->bytes = bytes;
+	hdr->next_id = 1;
+	hdr->whole = mos_flow_table_seal(hdr); /* an index without entries is whole */
 	__atomic_store_n(&hdr->magic, MOS_FLOW_TABLE_MAGIC, __ATOMIC_RELEASE); /* pairs with open */
 	return 0;
 }
@@ -151,16 +153,18 @@ static inline bool is_reverse(const struct key_words *k, const struct mos_flow_k
 
 /*
  * Whether an entry of the index is that of a packet with this key. A flow with two keys does not
- * know its server by the first, and has an entry of its own for the second.
+ * know its server by the first, and has an entry of its own for the second. In garbage, entries
+ * name records that are free.
  */
 static inline bool entry_matches(const struct key_words *k, const struct mos_flow *f, bool out,
                                  int *side)
 {
 	if (mos_unlikely(out)) {
 		*side = MOS_SVR;
-		return is_reverse(k, &f->out);
+		return (f->flags & MOS_FLOW_IN_USE) && mos_flow_has_out(f) &&
+		       is_reverse(k, &f->out);
 	}
-	return mos_likely(matches(k, &f->key, side)) &&
+	return mos_likely(matches(k, &f->key, side)) && mos_likely(f->flags & MOS_FLOW_IN_USE) &&
 	       (*side == MOS_CLI || mos_likely(!(f->flags & MOS_FLOW_TWO_KEYS)));
 }
 
@@ -170,6 +174,7 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
 	uint64_t spread = mos_flow_spread(hash);
 	uint16_t tag = mos_flow_tag(spread);
 	uint32_t at = mos_flow_home(spread, t->bucket_mask);
+	unsigned left = MOS_BUCKET_CHAIN_MAX;
 	struct key_words k = words_of(key);
 
 	do {
@@ -180,12 +185,13 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
 			uint32_t entry = b->slot[__builtin_ctz(match)];
 			uint32_t slot = entry & ~MOS_ENTRY_OUT;
 
-			if (mos_likely(entry_matches(&k, &t->flows[slot], entry & MOS_ENTRY_OUT,
+			if (mos_likely(slot < t->fresh) &&
+			    mos_likely(entry_matches(&k, &t->flows[slot], entry & MOS_ENTRY_OUT,
 			                             side)))
 				return slot;
 		}
-		at = b->next;
-	} while (mos_unlikely(at));
+		at = mos_bucket_next(t, b);
+	} while (mos_unlikely(at) && --left);
 	return MOS_FLOW_NONE;
 }
 
@@ -196,11 +202,14 @@ uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_k
 	struct mos_flow *f;
 	uint32_t slot;
 
-	if (t->free_count == 0)
+	slot = mos_flow_table_next_free(t);
+	if (slot == MOS_FLOW_NONE)
 		return MOS_FLOW_NONE;
-	slot = t->free_slots[t->free_count - 1];
-	if (!mos_flow_index_add(t, hash, slot))
+	mos_flow_index_begin(t);
+	if (!mos_flow_index_add(t, hash, slot)) {
+		mos_flow_index_end(t);
 		return MOS_FLOW_NONE;
+	}
 	mos_kill_point("insert.indexed");
 	t->free_count--;
 	t->count++;
@@ -223,6 +232,7 @@ uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_k
 	/* Last: to a successor, a record without IN_USE was never there. */
 	__atomic_store_n(&f->flags, flags, __ATOMIC_RELEASE);
 	mos_kill_point("insert.in_use");
+	mos_flow_index_end(t);
 	return slot;
 }
 
@@ -238,25 +248,26 @@ void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot)
 	 * next insert behind it.
 	 */
 	two_keys = mos_flow_has_out(f);
+	mos_flow_index_begin(t);
 	__atomic_store_n(&f->flags, t->limbo.on ? MOS_FLOW_REMOVED : 0, __ATOMIC_RELEASE);
 	mos_kill_point("remove.free");
 	mos_flow_index_del(t, f->hash, slot);
 	mos_kill_point("remove.unindexed");
 	if (mos_unlikely(two_keys)) {
-		mos_flow_index_del(t, f->out_hash, slot | MOS_ENTRY_OUT);
+		t->out_count -= mos_flow_index_del(t, f->out_hash, slot | MOS_ENTRY_OUT);
 		mos_kill_point("remove.second");
-		t->out_count--;
 	}
 	if (mos_unlikely(t->limbo.on))
 		mos_flow_limbo_add(t, slot);
 	else
 		mos_flow_free_put(t, slot);
 	t->count--;
+	mos_flow_index_end(t);
 }
 
 uint32_t mos_flow_table_next(const struct mos_flow_table *t, uint32_t slot)
 {
-	for (; slot < t->capacity; slot++)
+	for (; slot < t->fresh; slot++)
 		if (t->flows[slot].flags & MOS_FLOW_IN_USE)
 			return slot;
 	return MOS_FLOW_NONE;

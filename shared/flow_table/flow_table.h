@@ -21,13 +21,16 @@
  * one flow's client and another's server would send alike is found as either's.
  *
  * One writer, the worker that holds the shard. The private handle (struct mos_flow_table, in that
- * worker's memory) holds the stack of free records and is rebuilt by each successor.
+ * worker's memory) holds the stack of free records; each successor begins with an empty one.
  *
  * Memory: the caller's, footprint() bytes, cache-line aligned: 448 bytes for each record and 32 to
  * 48 for its share of the index. Position independent: no pointers.
- * Death of the writer at any instruction: the next join() trusts nothing but the records. IN_USE is
+ * Death of the writer at any instruction: the header says whether it was changing the index. If
+ * not, adopt() uses that as it is, in a time that does not depend on the number of flows, and each
+ * record is checked when it is met: by a look-up, by a walk over all in the background, or by an
+ * insert that looks for a free one. If it was, the index is built again from the records. IN_USE is
  * the last store of an insert and the first of a remove, so a record that was never finished is
- * free; one with an odd seqcount died inside a change and is mended; the index is built again.
+ * free; one with an odd seqcount died inside a change and is mended.
  *
  * Limbo: while other processes may be looking at records (secondary/readers), one that is removed
  * is not given out again before they are done with it, nor is what is kept beside it:
@@ -79,6 +82,12 @@ struct mos_flow_table {
 	uint32_t free_bucket_count;
 	uint64_t next_id;
 	struct mos_flow_limbo limbo;
+	uint32_t fresh; /* records from here on were never used: free, and not on the stack */
+	/* What a predecessor left: */
+	uint8_t *unchecked;       /* heap, by record: 1 = it is not known what it is */
+	uint32_t unchecked_count; /* of the records below fresh */
+	uint32_t record_scan;     /* free records that are not on the stack lie below */
+	uint32_t bucket_scan;     /* and free overflow buckets */
 };
 
 /* ---- primary ---- */
@@ -92,7 +101,39 @@ int mos_flow_table_new(void *mem, uint32_t capacity);
 /* ---- worker: the one that holds the shard ---- */
 
 /*
- * Open the table for writing and recover whatever a predecessor, or anybody, left in the records:
+ * Allocate what a handle needs for a table of this capacity, and touch it: 5 bytes of heap for each
+ * record, and 1 for the index. 0, -EINVAL, -ENOMEM.
+ */
+int mos_flow_table_prepare(struct mos_flow_table *t, uint32_t capacity);
+
+/*
+ * Open a table of the capacity prepared for, to write to it. When the index is whole this takes a
+ * microsecond, and what a predecessor left is unchecked; count is what that had counted until all
+ * is checked. Else it takes as long as join(), and is no less than that.
+ * 0, -EAGAIN (not formatted yet: try later), -EPROTO (other version or capacity, or damaged
+ * header), -ENOSPC (mem_len too small). *mended receives how many torn records were mended.
+ */
+int mos_flow_table_adopt(struct mos_flow_table *t, void *mem, size_t mem_len, uint32_t *mended);
+
+/*
+ * Find out what a record is, and make it what join() would: before anything but its key is
+ * believed. Some 0.1 us.
+ */
+enum mos_flow_found {
+	MOS_FLOW_FREE,   /* it was free, or is so now */
+	MOS_FLOW_FOUND,  /* in use and sound */
+	MOS_FLOW_MENDED, /* in use: it was torn */
+};
+enum mos_flow_found mos_flow_table_check(struct mos_flow_table *t, uint32_t slot);
+
+static inline bool mos_flow_table_is_checked(const struct mos_flow_table *t, uint32_t slot)
+{
+	return !t->unchecked[slot];
+}
+
+/*
+ * Open the table, of any capacity, and recover whatever a predecessor, or anybody, left in the
+ * records; of the index nothing is believed:
  *   - torn, but in use: its seqcount becomes even and it is MOS_FLOW_SUSPECT and MOS_FLOW_TORN; the
  *     key is whole, any other member may be half changed (but states and window scales are in
  *     range);
@@ -102,10 +143,8 @@ int mos_flow_table_new(void *mem, uint32_t capacity);
  *     sane: it stays with the one with the newer id, or with none;
  *   - more than 64 entries with one home bucket: the rest is freed.
  * What the indices in a record (ports) mean is not known here: check them before use. Takes time
- * linear in the capacity (about 35 ms for 1 M flows) and 4.5 bytes of heap for each record; 4 more
- * when records go to limbo.
- * 0, -EAGAIN (not formatted yet: try later), -EPROTO (other version or damaged header), -ENOSPC
- * (mem_len too small), -ENOMEM. *mended (may be NULL) receives how many torn records were mended.
+ * linear in the capacity (about 35 ms for 1 M flows). 0, or -errno of prepare and adopt. *mended
+ * may be NULL.
  */
 int mos_flow_table_join(struct mos_flow_table *t, void *mem, size_t mem_len, uint32_t *mended);
 
@@ -141,11 +180,11 @@ uint32_t mos_flow_table_lookup(const struct mos_flow_table *t, const struct mos_
 uint32_t mos_flow_table_insert(struct mos_flow_table *t, const struct mos_flow_key *key,
                                uint32_t hash);
 
-/* The record that the next insert will take; MOS_FLOW_NONE when the table is full. */
-static inline uint32_t mos_flow_table_next_free(const struct mos_flow_table *t)
-{
-	return t->free_count > 0 ? t->free_slots[t->free_count - 1] : MOS_FLOW_NONE;
-}
+/*
+ * The record that the next insert will take; MOS_FLOW_NONE when the table is full, or next to it and
+ * not all of it is checked.
+ */
+uint32_t mos_flow_table_next_free(struct mos_flow_table *t);
 
 /*
  * From now on the flow's server sees its client send as `out`: the second key, taken from whoever
@@ -157,8 +196,8 @@ int mos_flow_table_set_out(struct mos_flow_table *t, uint32_t slot, const struct
                            uint32_t out_hash);
 
 /*
- * Remove a flow in use. Its record number may be given out again by the next insert; with
- * limbo.on, after a grace period.
+ * Remove a flow in use that is checked. Its record number may be given out again by the next
+ * insert; with limbo.on, after a grace period.
  */
 void mos_flow_table_remove(struct mos_flow_table *t, uint32_t slot);
 

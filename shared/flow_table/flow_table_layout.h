@@ -9,6 +9,9 @@
  * hashes are. At the highest mean load, 4 entries per bucket, or 8 where all flows have two keys,
  * the hash seed being secret, an entry that finds its chain full is not met in the life of the
  * universe.
+ *
+ * A successor uses the index as it is, so nothing above may be relied on but for speed: numbers are
+ * checked before they are followed, chains are followed for MOS_BUCKET_CHAIN_MAX buckets at most.
  */
 #ifndef MOS_SHARED_FLOW_TABLE_LAYOUT_H
 #define MOS_SHARED_FLOW_TABLE_LAYOUT_H
@@ -25,7 +28,7 @@
 #endif
 
 #define MOS_FLOW_TABLE_MAGIC   UINT64_C(0x6c62617477306c66)
-#define MOS_FLOW_TABLE_VERSION 2
+#define MOS_FLOW_TABLE_VERSION 3
 
 #define MOS_BUCKET_SLOTS     8
 #define MOS_BUCKET_LOAD      4 /* flows per home bucket of a full table, at most; 2 entries each */
@@ -35,15 +38,32 @@
 #define MOS_ENTRY_OUT (1u << 31)
 static_assert(MOS_FLOW_CAP_MAX < MOS_ENTRY_OUT, "a bit that no record number has");
 
-/* I = immutable after mos_flow_table_new, which the primary calls. */
+/*
+ * I = immutable after mos_flow_table_new, which the primary calls.
+ * S = the worker that holds the shard, at the end of each change of the index; what was counted.
+ */
 struct mos_flow_table_hdr {
-	uint64_t magic;    /* I stored last */
-	uint32_t version;  /* I */
-	uint32_t capacity; /* I records */
-	uint64_t bytes;    /* I footprint: betrays a damaged capacity and another layout */
-	uint8_t pad[40];
+	uint64_t magic;     /* I stored last */
+	uint32_t version;   /* I */
+	uint32_t capacity;  /* I records */
+	uint64_t bytes;     /* I footprint: betrays a damaged capacity and another layout */
+	uint64_t whole;     /* S seal of the members below; 0 = the index is being changed */
+	uint64_t next_id;   /* S */
+	uint32_t count;     /* S records in use */
+	uint32_t out_count; /* S of them with a second key */
+	uint32_t fresh;     /* S records from here on were never used */
+	uint8_t pad[12];
 } MOS_CACHE_ALIGNED;
 static_assert(sizeof(struct mos_flow_table_hdr) == 64, "one line");
+
+/* What `whole` is when index, records and these members agree. Garbage has it by chance alone. */
+static inline uint64_t mos_flow_table_seal(const struct mos_flow_table_hdr *h)
+{
+	return ((h->next_id + 1) * UINT64_C(0x9e3779b97f4a7c15) ^
+	        ((uint64_t)h->count << 32 | h->out_count) * UINT64_C(0xd6e8feb86659fd93) ^
+	        h->fresh * UINT64_C(0xff51afd7ed558ccd)) |
+	       1;
+}
 
 /*
  * Check the header of a table, as far as mem_len reaches, and hand out its capacity and the offset
@@ -97,6 +117,15 @@ static inline uint16_t mos_flow_tag(uint64_t spread)
 	uint16_t tag = (uint16_t)(spread >> 48);
 
 	return tag ? tag : 1;
+}
+
+/* Its number, or 0: the bucket is the last of its chain. In garbage, too. */
+static inline uint32_t mos_bucket_next(const struct mos_flow_table *t,
+                                       const struct mos_flow_bucket *b)
+{
+	uint32_t at = b->next;
+
+	return mos_unlikely(at - t->bucket_mask - 1 < mos_flow_overflows(t->capacity)) ? at : 0;
 }
 
 /* Bit i is set when tag[i] == tag. */

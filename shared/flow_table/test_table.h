@@ -82,7 +82,7 @@ static inline uint32_t check_chain(const struct mos_flow_table *t, uint32_t home
 			const struct mos_flow *f = &t->flows[slot];
 			uint64_t spread = mos_flow_spread(out ? f->out_hash : f->hash);
 
-			must(slot < t->capacity);
+			must(slot < t->fresh);
 			must(!(seen[slot] & 1u << out));
 			must(!out || mos_flow_has_out(f));
 			seen[slot] |= 1u << out;
@@ -135,6 +135,16 @@ static inline void check_record(const struct mos_flow_table *t, uint32_t slot)
 	}
 }
 
+/* Free overflow buckets of a predecessor that were not looked for yet. */
+static inline uint32_t free_buckets_below(const struct mos_flow_table *t)
+{
+	uint32_t count = 0;
+
+	for (uint32_t at = t->bucket_mask + 1; at < t->bucket_scan; at++)
+		count += mos_bucket_match(&t->buckets[at], 0) == 0xff;
+	return count;
+}
+
 /* Every record is free or in use and in the index exactly once, and all counts agree. */
 static inline void check_sound(const struct mos_flow_table *t)
 {
@@ -144,7 +154,7 @@ static inline void check_sound(const struct mos_flow_table *t)
 	for (uint32_t home = 0; home <= t->bucket_mask; home++)
 		entries += check_chain(t, home, seen, &buckets);
 	must(entries == t->count + t->out_count);
-	must(buckets + t->free_bucket_count ==
+	must(buckets + t->free_bucket_count + free_buckets_below(t) ==
 	     t->bucket_mask + 1 + mos_flow_overflows(t->capacity));
 	for (uint32_t s = mos_flow_table_next(t, 0); s != MOS_FLOW_NONE;
 	     s = mos_flow_table_next(t, s + 1)) {
@@ -154,9 +164,10 @@ static inline void check_sound(const struct mos_flow_table *t)
 		walked++;
 	}
 	must(walked == t->count && outs == t->out_count);
-	must(t->count + t->free_count + t->limbo.count == t->capacity);
+	must(t->count + t->free_count + t->limbo.count == t->fresh && t->fresh <= t->capacity);
+	must(t->unchecked_count == 0);
 	for (uint32_t i = 0; i < t->free_count; i++) {
-		must(t->free_slots[i] < t->capacity);
+		must(t->free_slots[i] < t->fresh);
 		must(seen[t->free_slots[i]]++ == 0);
 	}
 	free(seen);
@@ -166,6 +177,28 @@ static inline void check_sound(const struct mos_flow_table *t)
 static inline void join_or_die(struct mos_flow_table *t, void *mem, size_t len, uint32_t *mended)
 {
 	must(mos_flow_table_join(t, mem, len, mended) == 0);
+}
+
+/* Take over, as a worker does: what is whole stays as it is, until each record is met. */
+static inline void adopt_or_die(struct mos_flow_table *t, void *mem, size_t len, uint32_t *mended)
+{
+	uint32_t capacity;
+	size_t flows;
+
+	must(mos_flow_table_open(mem, len, &capacity, &flows) == 0);
+	must(mos_flow_table_prepare(t, capacity) == 0);
+	must(mos_flow_table_adopt(t, mem, len, mended) == 0);
+}
+
+/* Check all that is left. Returns how many torn records were mended. */
+static inline uint32_t check_rest(struct mos_flow_table *t)
+{
+	uint32_t mended = 0;
+
+	for (uint32_t s = 0; s < t->fresh; s++)
+		mended += mos_flow_table_check(t, s) == MOS_FLOW_MENDED;
+	must(t->unchecked_count == 0);
+	return mended;
 }
 
 /* Change a record as a packet would; afterwards all these fields agree. */
