@@ -36,6 +36,7 @@ struct mos_ports;
 struct mos_primary {
 	struct mos_config cfg;
 	struct mos_root *root;        /* in memzone mos_root */
+	void *readers;                /* root->readers, as it was made */
 	struct rte_mempool *pool;     /* every packet */
 	struct mos_pool_map pool_map; /* which addresses are packets of the pool */
 	uint32_t pool_size;           /* mbufs in it */

@@ -98,8 +98,8 @@ static int new_root(struct mos_primary *p, const struct mos_memory_plan *plan, c
 	rc = mos_root_new(p->root, (uint32_t)p->cfg.workers, p->cfg.port_count, p->cfg.prefix);
 	if (rc < 0)
 		return fail(err, err_len, "root", -rc);
-	p->root->readers = (char *)p->root + readers;
-	if (rte_rcu_qsbr_init(p->root->readers, MOS_ATTACH_SLOTS) != 0)
+	p->readers = p->root->readers = (char *)p->root + readers;
+	if (rte_rcu_qsbr_init(p->readers, MOS_ATTACH_SLOTS) != 0)
 		return fail(err, err_len, "readers", rte_errno);
 	set_settings(&p->root->settings, &p->cfg, plan);
 	p->root->wall_offset_ns = wall_offset_ns();

@@ -30,31 +30,38 @@ bool mos_sup_reader_fits(const struct mos_supervisor *s)
 }
 
 /* The workers are to know after it is registered, and before it reads. */
-static void tell(struct mos_root *root, bool comes)
+static void tell(struct mos_supervisor *s, bool comes)
 {
-	uint64_t now = root->readers_now;
+	uint64_t now = s->readers_now;
 	uint64_t turn = mos_readers_turn(now) + comes;
 	unsigned count = comes ? mos_readers_count(now) + 1 : mos_readers_count(now) - 1;
 
-	__atomic_store_n(&root->readers_now, mos_readers_word(turn, count), __ATOMIC_RELEASE);
+	s->readers_now = mos_readers_word(turn, count);
+	__atomic_store_n(&s->p->root->readers_now, s->readers_now, __ATOMIC_RELEASE);
+}
+
+/* The variable. Its size is set anew: it says where DPDK looks, and any worker could write to it. */
+static struct rte_rcu_qsbr *variable(const struct mos_supervisor *s)
+{
+	struct rte_rcu_qsbr *v = s->p->readers;
+
+	v->max_threads = MOS_ATTACH_SLOTS;
+	v->num_elems = MOS_ATTACH_SLOTS / 64;
+	return v;
 }
 
 void mos_sup_reader_register(struct mos_supervisor *s, struct worker *w)
 {
-	struct mos_root *root = s->p->root;
-
-	rte_rcu_qsbr_thread_register(root->readers, attach_slot(s, w));
+	rte_rcu_qsbr_thread_register(variable(s), attach_slot(s, w));
 	w->seen_ns = mos_sup_now_ns();
-	tell(root, true);
+	tell(s, true);
 }
 
 void mos_sup_reader_unregister(struct mos_supervisor *s, struct worker *w)
 {
-	struct mos_root *root = s->p->root;
-
-	rte_rcu_qsbr_thread_offline(root->readers, attach_slot(s, w));
-	rte_rcu_qsbr_thread_unregister(root->readers, attach_slot(s, w));
-	tell(root, false);
+	rte_rcu_qsbr_thread_offline(variable(s), attach_slot(s, w));
+	rte_rcu_qsbr_thread_unregister(variable(s), attach_slot(s, w));
+	tell(s, false);
 }
 
 /* Some grace period began after it last was quiescent. */
@@ -66,7 +73,7 @@ static bool holds_up(const struct rte_rcu_qsbr *v, uint64_t seen)
 
 static void tend(struct mos_supervisor *s, struct worker *w, uint64_t now)
 {
-	const struct rte_rcu_qsbr *v = s->p->root->readers;
+	const struct rte_rcu_qsbr *v = variable(s);
 	uint64_t seen = __atomic_load_n(&v->qsbr_cnt[attach_slot(s, w)].cnt, __ATOMIC_RELAXED);
 
 	if (seen != w->seen || !holds_up(v, seen)) {

@@ -65,7 +65,8 @@ struct mos_supervisor {
 	_Atomic bool stopping;
 	uint64_t stop_by_ns;
 	uint64_t arrivals;
-	bool hold_for_ever; /* a capture port waits, it loses nothing */
+	uint64_t readers_now; /* what root->readers_now is to say */
+	bool hold_for_ever;   /* a capture port waits, it loses nothing */
 	struct worker worker[WORKER_MAX];
 	struct shard_watch watch[MOS_SHARD_MAX];
 	struct mos_claims claims; /* who waits for a shard; worker: index in worker[] */
