@@ -25,6 +25,7 @@
 #include <rte_mempool.h>
 
 #include "primary/memory/pool_map.h"
+#include "primary/memory/shard_guard.h"
 #include "shared/config/config.h"
 #include "shared/packet/packet.h"
 #include "shared/root/root.h"
@@ -44,6 +45,7 @@ struct mos_primary {
 	/* By shard, its mbufs: those with its owner mark. I/O lcore; supervisor while PARKED. */
 	uint32_t marked[MOS_SHARD_MAX];
 	uint32_t pool_at_ports; /* mbufs that ports keep for themselves, measured at start */
+	struct mos_shard_guard guard[MOS_SHARD_MAX]; /* its shards, as they were made */
 	uint32_t ring_size;
 	uint32_t blank_size; /* mbufs kept in each blank ring */
 
@@ -51,9 +53,10 @@ struct mos_primary {
 	struct mos_dispatch *dispatch; /* primary/dispatch; NULL before it exists */
 
 	/* Written by signal handlers and by either thread. */
-	uint32_t stop;   /* 1 = end in order, 2 = end at once */
-	uint32_t report; /* 1 = print counters and an audit */
-	int wake_fd;     /* eventfd of the supervisor: something happened; -1 = none yet */
+	uint32_t stop;    /* 1 = end in order, 2 = end at once */
+	uint32_t report;  /* 1 = print counters and an audit */
+	uint32_t damaged; /* bit per shard: the I/O lcore found its rings unsound */
+	int wake_fd;      /* eventfd of the supervisor: something happened; -1 = none yet */
 };
 
 /* The meta data of an mbuf, at the offset that root->meta_offset names. */

@@ -44,10 +44,10 @@ static uint32_t mark_ring(struct mos_primary *p, struct rte_ring *r, uint8_t fro
 
 static uint32_t mark_rings(struct mos_primary *p, uint32_t shard, uint8_t from, uint8_t to)
 {
-	struct mos_shard *s = p->root->shard[shard];
+	const struct mos_shard_guard *g = &p->guard[shard];
 
-	return mark_ring(p, s->rx, from, to) + mark_ring(p, s->tx, from, to) +
-	       mark_ring(p, s->blank, from, to);
+	return mark_ring(p, g->rx, from, to) + mark_ring(p, g->tx, from, to) +
+	       mark_ring(p, g->blank, from, to);
 }
 
 static void free_lost(struct rte_mempool *mp, void *opaque, void *obj, unsigned idx)
@@ -86,9 +86,9 @@ static uint32_t count_once(struct mos_primary *p)
 	if (p->dispatch != NULL)
 		found += mos_dispatch_held(p->dispatch);
 	for (uint32_t i = 0; i < p->root->shard_count; i++) {
-		const struct mos_shard *s = p->root->shard[i];
+		const struct mos_shard_guard *g = &p->guard[i];
 
-		found += rte_ring_count(s->rx) + rte_ring_count(s->tx) + rte_ring_count(s->blank);
+		found += rte_ring_count(g->rx) + rte_ring_count(g->tx) + rte_ring_count(g->blank);
 	}
 	return found < p->pool_size ? p->pool_size - found : 0;
 }

@@ -123,7 +123,7 @@ static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
 void mos_crash_repair(struct mos_primary *p, uint32_t shard, bool suspect_forward,
                       struct mos_crash_report *report)
 {
-	struct mos_shard *s = p->root->shard[shard];
+	struct mos_shard *s = p->guard[shard].shard;
 
 	memset(report, 0, sizeof(*report));
 	report->flow = UINT32_MAX;

@@ -45,12 +45,13 @@ static struct port_io *oldest(struct mos_dispatch *d)
 }
 
 /* Is there a worker for every packet, and room for a burst, whichever way it goes? */
-static bool may_read(const struct mos_dispatch *d, const struct mos_shard_map *map)
+static bool may_read(struct mos_dispatch *d, const struct mos_shard_map *map)
 {
 	for (uint32_t s = 0; s < d->shard_count; s++) {
 		const struct shard_io *io = &d->shard[s];
 
 		if (map->service[s] != MOS_SERVICE_SERVED || mos_backlog_count(io) > 0 ||
+		    !mos_shard_io_sound(d, io, io->rx, d->p->ring_size) ||
 		    rte_ring_free_count(io->rx) < RX_BURST)
 			return false;
 	}

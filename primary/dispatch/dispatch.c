@@ -41,13 +41,13 @@ static void init_port(struct mos_dispatch *d, uint32_t i)
 
 static void init_shard(struct mos_dispatch *d, uint32_t i)
 {
-	struct mos_shard *shard = d->p->root->shard[i];
+	const struct mos_shard_guard *g = &d->p->guard[i];
 
-	d->shard[i].shard = shard;
+	d->shard[i].shard = g->shard;
 	d->shard[i].index = i;
-	d->shard[i].rx = shard->rx;
-	d->shard[i].tx = shard->tx;
-	d->shard[i].blank = shard->blank;
+	d->shard[i].rx = g->rx;
+	d->shard[i].tx = g->tx;
+	d->shard[i].blank = g->blank;
 }
 
 int mos_dispatch_create(struct mos_dispatch **out, struct mos_primary *p)

@@ -128,6 +128,19 @@ static inline void mos_shard_io_stage(struct mos_dispatch *d, uint32_t shard, st
 
 void mos_shard_io_flush(struct mos_dispatch *d, const struct mos_shard_map *map);
 
+/* The rings of a shard are not as they were made: have the supervisor look at it. */
+void mos_shard_io_damaged(struct mos_dispatch *d, const struct shard_io *s);
+
+/* May a ring of the shard be used? Else it is reported; its packets get the fail policy. */
+static inline bool mos_shard_io_sound(struct mos_dispatch *d, const struct shard_io *s,
+                                      const struct rte_ring *r, uint32_t size)
+{
+	if (mos_likely(mos_ring_sound(r, size)))
+		return true;
+	mos_shard_io_damaged(d, s);
+	return false;
+}
+
 /* What is due for a shard in each round: backlog, rx ring without worker. Returns packets moved. */
 unsigned mos_shard_io_service(struct mos_dispatch *d, struct shard_io *s, enum mos_service service);
 

@@ -146,7 +146,7 @@ unsigned mos_output_drain(struct mos_dispatch *d, struct shard_io *s)
 	void *obj[TX_DRAIN];
 	unsigned n;
 
-	if (want == 0)
+	if (want == 0 || mos_unlikely(!mos_shard_io_sound(d, s, s->tx, d->p->ring_size)))
 		return 0;
 	n = rte_ring_sc_dequeue_burst(s->tx, obj, want, NULL);
 	if (n == 0)

@@ -1,4 +1,8 @@
 #include "primary/dispatch/dispatch_priv.h"
+
+#include <errno.h>
+#include <unistd.h>
+
 #include "primary/memory/reclaim.h"
 
 /* The fail policy for a packet that no worker will see. Takes the packet. */
@@ -53,6 +57,17 @@ static bool ring_in_use(const struct mos_dispatch *d, enum mos_service service)
 	       (service == MOS_SERVICE_UNSERVED && d->offline);
 }
 
+void mos_shard_io_damaged(struct mos_dispatch *d, const struct shard_io *s)
+{
+	static const uint64_t one = 1;
+	uint32_t bit = 1u << s->index;
+
+	if (__atomic_fetch_or(&d->p->damaged, bit, __ATOMIC_RELEASE) & bit)
+		return;
+	if (d->p->wake_fd >= 0 && write(d->p->wake_fd, &one, sizeof(one)) < 0)
+		errno = 0; /* it is awake already, or looks within its next tick */
+}
+
 static void flush_shard(struct mos_dispatch *d, struct shard_io *s, enum mos_service service)
 {
 	unsigned n = s->staged, done = 0;
@@ -63,8 +78,10 @@ static void flush_shard(struct mos_dispatch *d, struct shard_io *s, enum mos_ser
 		backlog_put(d, s, s->stage, n);
 		return;
 	}
+	if (mos_unlikely(!mos_shard_io_sound(d, s, s->rx, d->p->ring_size)))
+		service = MOS_SERVICE_UNSERVED;
 	/* Nobody reads an UNSERVED shard's ring, but what is in it goes first: line up behind. */
-	if (ring_in_use(d, service) || !rte_ring_empty(s->rx))
+	else if (ring_in_use(d, service) || !rte_ring_empty(s->rx))
 		done = ring_put(d, s, s->stage, n);
 	for (unsigned i = done; i < n; i++)
 		unmonitored(d, s->stage[i], service != MOS_SERVICE_UNSERVED);
@@ -135,6 +152,8 @@ unsigned mos_shard_io_service(struct mos_dispatch *d, struct shard_io *s, enum m
 
 	if (service == MOS_SERVICE_PARKED)
 		return 0;
+	if (mos_unlikely(!mos_shard_io_sound(d, s, s->rx, d->p->ring_size)))
+		return drain_backlog(d, s, false);
 	if (ring_in_use(d, service))
 		return mos_backlog_count(s) > 0 ? drain_backlog(d, s, true) : 0;
 	if (!rte_ring_empty(s->rx))
@@ -149,7 +168,8 @@ void mos_shard_io_blanks(struct mos_dispatch *d, struct shard_io *s)
 	const uint32_t want = MOS_BLANK_BATCH;
 	struct rte_mbuf *m[MOS_BLANK_BATCH];
 
-	if (rte_ring_count(s->blank) + want > d->p->blank_size)
+	if (mos_unlikely(!mos_shard_io_sound(d, s, s->blank, 2 * MOS_BLANK_SIZE)) ||
+	    rte_ring_count(s->blank) + want > d->p->blank_size)
 		return;
 	if (rte_pktmbuf_alloc_bulk(d->p->pool, m, want) < 0)
 		return;

@@ -109,12 +109,19 @@ static int new_root(struct mos_primary *p, const struct mos_memory_plan *plan, c
 	return register_meta(p->root, err, err_len);
 }
 
-static int new_ring(struct rte_ring *r, const char *kind, uint32_t shard, uint32_t count)
+static void set_guard(struct mos_primary *p, const struct mos_memory_plan *plan, uint32_t i,
+                      void *mem)
 {
-	char name[RTE_RING_NAMESIZE];
+	char *base = mem;
 
-	snprintf(name, sizeof(name), "mos_%s_%u", kind, shard);
-	return rte_ring_init(r, name, count, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	p->guard[i] = (struct mos_shard_guard){
+		.shard = mem,
+		.rx = (struct rte_ring *)(base + plan->shard.rx),
+		.tx = (struct rte_ring *)(base + plan->shard.tx),
+		.blank = (struct rte_ring *)(base + plan->shard.blank),
+		.plan = plan->shard,
+		.max_flows = plan->max_flows,
+	};
 }
 
 static int new_shard(struct mos_primary *p, const struct mos_memory_plan *plan, uint32_t i,
@@ -122,7 +129,6 @@ static int new_shard(struct mos_primary *p, const struct mos_memory_plan *plan, 
 {
 	char name[RTE_MEMZONE_NAMESIZE], what[96];
 	const struct rte_memzone *mz;
-	struct mos_shard *s;
 	int rc;
 
 	snprintf(name, sizeof(name), MOS_SHARD_ZONE_FMT, i);
@@ -131,21 +137,10 @@ static int new_shard(struct mos_primary *p, const struct mos_memory_plan *plan, 
 		snprintf(what, sizeof(what), "%zu MB for shard %u", plan->shard.total >> 20, i);
 		return fail(err, err_len, what, rte_errno);
 	}
-	s = mz->addr;
-	p->root->shard[i] = s;
-	/* Pages may carry what an earlier process left. The chunk pool takes them as they are. */
-	memset(s, 0, plan->shard.chunk_pool);
-	rc = mos_shard_new(s, &plan->shard, i, plan->max_flows);
-	if (rc == 0)
-		rc = new_ring(s->rx, "rx", i, p->ring_size);
-	if (rc == 0)
-		rc = new_ring(s->tx, "tx", i, p->ring_size);
-	if (rc == 0)
-		rc = new_ring(s->blank, "blank", i, 2 * MOS_BLANK_SIZE);
-	if (rc < 0)
-		return fail(err, err_len, name, -rc);
-	mos_shard_publish(s);
-	return 0;
+	set_guard(p, plan, i, mz->addr);
+	p->root->shard[i] = mz->addr;
+	rc = mos_shard_renew(p, i);
+	return rc < 0 ? fail(err, err_len, name, -rc) : 0;
 }
 
 static int new_pool(struct mos_primary *p, const struct mos_memory_plan *plan, char *err,
@@ -194,16 +189,18 @@ int mos_memory_fill_blanks(struct mos_primary *p)
 		for (uint32_t k = 0; k < p->blank_size; k++)
 			mos_meta(p, m[k])->owner = (uint8_t)(i + 1);
 		p->marked[i] += p->blank_size;
-		rte_ring_sp_enqueue_bulk(p->root->shard[i]->blank, (void **)m, p->blank_size, NULL);
+		rte_ring_sp_enqueue_bulk(p->guard[i].blank, (void **)m, p->blank_size, NULL);
 	}
 	return 0;
 }
 
-static uint32_t drain_ring(struct mos_primary *p, uint32_t shard, struct rte_ring *r)
+static uint32_t drain_ring(struct mos_primary *p, uint32_t shard, struct rte_ring *r, uint32_t size)
 {
 	uint32_t drained = 0;
 	void *obj;
 
+	if (!mos_ring_sound(r, size))
+		return 0; /* the pool goes as a whole */
 	/* A worker that hangs in a callback may have taken a burst, by moving the head alone. */
 	r->cons.head = r->cons.tail;
 	while (rte_ring_sc_dequeue(r, &obj) == 0) {
@@ -218,9 +215,11 @@ void mos_memory_drain(struct mos_primary *p)
 	uint32_t packets = 0;
 
 	for (uint32_t i = 0; i < p->root->shard_count; i++) {
-		packets += drain_ring(p, i, p->root->shard[i]->rx);
-		packets += drain_ring(p, i, p->root->shard[i]->tx);
-		drain_ring(p, i, p->root->shard[i]->blank);
+		const struct mos_shard_guard *g = &p->guard[i];
+
+		packets += drain_ring(p, i, g->rx, p->ring_size);
+		packets += drain_ring(p, i, g->tx, p->ring_size);
+		drain_ring(p, i, g->blank, 2 * MOS_BLANK_SIZE);
 	}
 	mos_counter_add(&p->root->io, MOS_CTR_DROP_AT_STOP, packets);
 }

@@ -9,17 +9,12 @@
 
 static struct mos_lease *lease_of(struct mos_supervisor *s, uint32_t i)
 {
-	return &s->p->root->shard[i]->lease;
+	return &s->p->guard[i].shard->lease;
 }
 
 static uint32_t slot_of(const struct mos_supervisor *s, const struct worker *w)
 {
 	return (uint32_t)(w - s->worker);
-}
-
-bool mos_sup_is_holder(const struct mos_lease *l, const struct worker *w)
-{
-	return l->pid == w->pid && l->start_time == w->start_time;
 }
 
 /* ---- service ---- */
@@ -91,6 +86,7 @@ static bool grant(struct mos_supervisor *s, uint32_t i, struct worker *w, uint32
 		mos_lease_release(lease);
 		return false;
 	}
+	watch->holder = (struct holder){true, w->pid, w->start_time, m.epoch};
 	now = mos_sup_now_ns();
 	watch->gap_ns = now - watch->unserved_ns;
 	watch->beat_ns = now;
@@ -291,6 +287,7 @@ void mos_sup_take_back(struct mos_supervisor *s, uint32_t i)
 
 	s->watch[i].unserved_ns = mos_sup_now_ns();
 	mos_lease_release(lease);
+	s->watch[i].holder.held = false;
 	given = mos_sup_give_on(s, i);
 	if (!given)
 		mos_sup_withdraw(s, i);
@@ -329,7 +326,7 @@ void mos_sup_release(struct mos_supervisor *s, struct worker *w, const struct mo
 		return;
 	}
 	lease = lease_of(s, m->shard);
-	if (mos_sup_is_holder(lease, w) && lease->epoch == m->epoch &&
+	if (mos_sup_is_holder(&s->watch[m->shard].holder, w) && lease->epoch == m->epoch &&
 	    mos_lease_state(lease) == MOS_LEASE_YIELDING) {
 		mos_sup_take_back(s, m->shard);
 	} else if (!is_over(lease, m->epoch)) {

@@ -35,7 +35,7 @@
 
 static struct mos_shard *shard_at(struct mos_supervisor *s, uint32_t i)
 {
-	return s->p->root->shard[i];
+	return s->p->guard[i].shard;
 }
 
 void mos_sup_shards_init(struct mos_supervisor *s)
@@ -55,10 +55,13 @@ void mos_sup_shards_init(struct mos_supervisor *s)
 void mos_sup_declare_dead(struct mos_supervisor *s, const struct worker *w)
 {
 	for (uint32_t i = 0; i < s->p->root->shard_count; i++) {
-		struct mos_lease *l = &shard_at(s, i)->lease;
+		struct shard_watch *watch = &s->watch[i];
 
-		if (mos_sup_is_holder(l, w) && mos_lease_declare_dead(l))
-			s->watch[i].unserved_ns = mos_sup_now_ns();
+		if (!mos_sup_is_holder(&watch->holder, w))
+			continue;
+		mos_lease_declare_dead(&shard_at(s, i)->lease);
+		watch->holder.held = false;
+		watch->unserved_ns = mos_sup_now_ns();
 	}
 }
 
@@ -100,6 +103,8 @@ static void repair(struct mos_supervisor *s, uint32_t i)
 	wait_for_room(shard_at(s, i));
 	if (mos_shard_map_set(i, MOS_SERVICE_PARKED) != 0)
 		return;
+	if (!mos_shard_sound(s->p, i))
+		return; /* damaged meanwhile: the next round condemns it */
 	mos_crash_repair(s->p, i, s->p->cfg.fail_policy == MOS_CONFIG_FAIL_OPEN, &report);
 	mos_lease_release(lease);
 	given = mos_sup_give_on(s, i);
@@ -134,12 +139,12 @@ static void tend_free(struct mos_supervisor *s, uint32_t i, uint64_t now)
 		end_hold(s, i, now);
 }
 
-static void kill_holder(struct mos_supervisor *s, const struct mos_lease *l)
+void mos_sup_kill_holder(struct mos_supervisor *s, uint32_t i)
 {
 	for (unsigned k = 0; k < WORKER_MAX; k++) {
 		struct worker *w = &s->worker[k];
 
-		if (w->state == WORKER_ATTACHED && mos_sup_is_holder(l, w))
+		if (w->state == WORKER_ATTACHED && mos_sup_is_holder(&s->watch[i].holder, w))
 			syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
 	}
 }
@@ -203,7 +208,7 @@ static void look_for_stall(struct mos_supervisor *s, uint32_t i, uint64_t now)
 	if (kill_ns != 0 && stood_ns >= kill_ns) {
 		mos_report("shard %u: pid %d is killed: no progress for %d ms (stall_kill)", i,
 		           shard->lease.pid, s->p->cfg.stall_kill_ms);
-		kill_holder(s, &shard->lease);
+		mos_sup_kill_holder(s, i);
 		watch->beat_ns = now; /* the pidfd tells when it is gone */
 	}
 }
@@ -221,6 +226,10 @@ void mos_sup_tend_shards(struct mos_supervisor *s)
 	if (mos_sup_is_ending(s))
 		mos_sup_refuse_claims(s);
 	for (uint32_t i = 0; i < s->p->root->shard_count; i++) {
+		if (mos_unlikely(!mos_sup_in_order(s, i))) {
+			mos_sup_condemn(s, i);
+			continue;
+		}
 		switch (mos_lease_state(&shard_at(s, i)->lease)) {
 		case MOS_LEASE_DEAD: repair(s, i); break;
 		case MOS_LEASE_HELD: look_for_stall(s, i, now); break;

@@ -16,6 +16,7 @@
  *   hold time over                 map UNSERVED; the I/O lcore drains the ring by the fail policy
  *   heartbeat stands, packets wait stall: logged, counted; after stall_kill the worker is killed;
  *                                  also a successor that has not begun after some seconds
+ *   memory of a shard is damaged   its holder is killed; then the shard is made anew (flows are lost)
  *   a reader holds workers up      it is killed after 2 s
  *
  * It is the only thread that changes the shard map, and that grants leases and takes them back; a

@@ -1,7 +1,8 @@
 /*
  * Inside the supervisor: the table of workers (workers.c), who gets which shard (leases.c, and in
- * which order: claims.h), what becomes of shards and their holders (shards.c), those that only look
- * on (readers.c), and the thread that joins these (supervisor.c). One thread, no locks.
+ * which order: claims.h), what becomes of shards and their holders (shards.c, and if their memory is
+ * damaged: condemn.c), those that only look on (readers.c), and the thread that joins these
+ * (supervisor.c). One thread, no locks.
  */
 #ifndef MOS_PRIMARY_SUPERVISOR_PRIV_H
 #define MOS_PRIMARY_SUPERVISOR_PRIV_H
@@ -47,8 +48,18 @@ struct worker {
 	uint64_t seen_ns;  /* when that last moved, or held nobody up */
 };
 
+/* Who holds a shard: as the lease says, where no worker can write. */
+struct holder {
+	bool held;
+	pid_t pid;
+	uint64_t start_time;
+	uint32_t epoch; /* of the present or the last one */
+};
+
 /* What the supervisor remembers of a shard beyond its lease. */
 struct shard_watch {
+	struct holder holder;
+	bool condemned;       /* its memory is damaged, and its holder was killed for it */
 	uint64_t unserved_ns; /* since when nobody serves it */
 	uint64_t gap_ns;      /* how long nobody had, when the present holder came */
 	bool was_served;      /* somebody did, once */
@@ -123,7 +134,10 @@ void mos_sup_drop_claims(struct mos_supervisor *s, const struct worker *w);
 /* The primary ends: tell all who wait. */
 void mos_sup_refuse_claims(struct mos_supervisor *s);
 
-bool mos_sup_is_holder(const struct mos_lease *l, const struct worker *w);
+static inline bool mos_sup_is_holder(const struct holder *h, const struct worker *w)
+{
+	return h->held && h->pid == w->pid && h->start_time == w->start_time;
+}
 
 /* ---- readers.c ---- */
 
@@ -143,5 +157,14 @@ void mos_sup_shards_init(struct mos_supervisor *s);
 void mos_sup_declare_dead(struct mos_supervisor *s, const struct worker *w);
 /* Repair dead shards, end hold times, look for stalls. */
 void mos_sup_tend_shards(struct mos_supervisor *s);
+/* Kill the process that holds it, if there is one. */
+void mos_sup_kill_holder(struct mos_supervisor *s, uint32_t i);
+
+/* ---- condemn.c ---- */
+
+/* Is all that stands in the shard's memory as it must be? */
+bool mos_sup_in_order(const struct mos_supervisor *s, uint32_t i);
+/* It is not: end its holder; when it is gone, make the shard anew. */
+void mos_sup_condemn(struct mos_supervisor *s, uint32_t i);
 
 #endif

@@ -93,6 +93,9 @@ size_t mos_chunk_pool_footprint(uint32_t count);
 /* Format mem (footprint() bytes, cache-line aligned): all free; the magic last. 0 or -EINVAL. */
 int mos_chunk_pool_new(void *mem, uint32_t count);
 
+/* Would a join find its header sound? */
+bool mos_chunk_pool_sound(const void *mem, size_t mem_len);
+
 /* ---- worker: the one that holds the shard ---- */
 
 /*

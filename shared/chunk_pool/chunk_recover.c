@@ -126,6 +126,13 @@ static uint64_t new_seed(const struct mos_chunk_pool *p)
 	return seed;
 }
 
+bool mos_chunk_pool_sound(const void *mem, size_t mem_len)
+{
+	uint32_t count;
+
+	return check_header(mem, mem_len, &count) == 0;
+}
+
 int mos_chunk_pool_join(struct mos_chunk_pool *p, void *mem, size_t mem_len, mos_chunk_keep keep,
                         void *arg, uint32_t *adopted)
 {

@@ -50,6 +50,7 @@
 	X(SUSPECT_DROPPED, "packets in hand at a death, not sent: part of drop_by_app")     \
 	X(RESCUED, "packets a dead worker had finished or sent, sent by the primary")       \
 	X(MBUFS_RECOVERED, "mbufs a dead worker had lost, found by the audit")              \
+	X(SHARDS_RENEWED, "shards whose memory was damaged, made anew without their flows") \
 	X(STALLS, "workers found without progress while packets waited")                    \
 	/* worker */                                                                        \
 	X(W_PACKETS, "packets processed")                                                   \
