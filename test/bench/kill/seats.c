@@ -32,6 +32,7 @@ struct seats_sum seats_sum;
 static struct seats_options opt;
 static struct shard shards[SHARDS_MAX];
 static struct member *spare;
+static bool is_held; /* no new spare now */
 static uint64_t chance;
 
 static uint64_t random_below(uint64_t n)
@@ -231,7 +232,7 @@ static const char *tend_shard(unsigned i, uint64_t now)
 
 static void tend_spare(void)
 {
-	if (!has_spare())
+	if (!has_spare() || is_held)
 		return;
 	if (spare != NULL && spare->ended)
 		spare = NULL;
@@ -269,12 +270,22 @@ uint64_t seats_next_ns(uint64_t now)
 	return next;
 }
 
-bool seats_at_rest(void)
+bool seats_all_serve(void)
 {
 	for (unsigned i = 0; i < opt.count; i++)
 		if (is_gone(shards[i].holder) || shards[i].candidate != NULL)
 			return false;
-	return !has_spare() || (!is_gone(spare) && crew_is_ready(spare));
+	return true;
+}
+
+bool seats_at_rest(void)
+{
+	return seats_all_serve() && (!has_spare() || (!is_gone(spare) && crew_is_ready(spare)));
+}
+
+void seats_hold(bool hold)
+{
+	is_held = hold;
 }
 
 int seats_replace(unsigned shard)

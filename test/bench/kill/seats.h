@@ -62,6 +62,12 @@ const char *seats_tend(uint64_t now, bool chance);
 /* All shards are served, and nobody is on the way. With spares: all wait. */
 bool seats_at_rest(void);
 
+/* The same, whatever the spares do. */
+bool seats_all_serve(void);
+
+/* Start no spares while it is so: a start takes CPU time that is to be measured. */
+void seats_hold(bool hold);
+
 /* Not by_chance: kill or replace the worker of a shard now. Its pid. */
 int seats_replace(unsigned shard);
 
