@@ -46,6 +46,8 @@ struct mos_primary {
 	uint32_t marked[MOS_SHARD_MAX];
 	uint32_t pool_at_ports; /* mbufs that ports keep for themselves, measured at start */
 	struct mos_shard_guard guard[MOS_SHARD_MAX]; /* its shards, as they were made */
+	/* By shard, the packet that was left for another try. Supervisor; never followed. */
+	const void *tried[MOS_SHARD_MAX];
 	uint32_t ring_size;
 	uint32_t blank_size; /* mbufs kept in each blank ring */
 

@@ -114,7 +114,7 @@ static void resolve(struct mos_primary *p, struct mos_shard *s, bool forward,
 	}
 	send_outbox(p, s, v.done, v.outbox, &next, r); /* in front of the suspect, too */
 	mos_counter_add(counters(p), MOS_CTR_RESCUED, r->rescued + r->sent);
-	if (v.suspect)
+	if (v.suspect && !mos_suspect_tries_again(p, s, v.stage, v.flow))
 		resolve_suspect(p, s, forward && !mos_suspect_is_translated(p, s, v.flow), r);
 	if (v.flow != UINT32_MAX)
 		strike(s, r);

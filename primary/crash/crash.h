@@ -7,7 +7,8 @@
  *          1 rings      dead producer: prod.head = prod.tail; dead consumer: cons.head = cons.tail
  *          2 ledger     finished packets go out by their verdicts, and what the program has sent
  *                       in between (outbox) where it belongs; the suspect gets the fail
- *                       policy, but does not go out if its flow is translated (suspect.h);
+ *                       policy, but does not go out if its flow is translated, and is tried
+ *                       once more if nobody has seen it (suspect.h);
  *                       the flow in hand is marked, so that its successor does not trust its
  *                       streams; the rest stays in the rx ring for the successor
  *          3 audit      every mbuf marked as owned by this shard that is in none of its rings is

@@ -1,5 +1,6 @@
 /*
- * Whether the packet that a worker had in hand when it died may go out as it lies there: not if
+ * What becomes of the packet that a worker had in hand when it died. Whether it may go out as it
+ * lies there: not if
  * addresses, ports or numbers of its flow are translated. Then it may carry those of the inside, or
  * would land at the wrong place of a stream.
  */
@@ -19,5 +20,13 @@ struct mos_shard;
  * PARKED.
  */
 bool mos_suspect_is_translated(struct mos_primary *p, struct mos_shard *s, uint32_t flow);
+
+/*
+ * Nothing of the application has seen the packet, and no flow was found for it: the successor may
+ * work on it as if nobody had. Once: if that one dies of it as well, it is a suspect like others.
+ * Call at the death, in the place of the above.
+ */
+bool mos_suspect_tries_again(struct mos_primary *p, struct mos_shard *s, uint32_t stage,
+                             uint32_t flow);
 
 #endif

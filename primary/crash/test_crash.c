@@ -173,8 +173,11 @@ static void in_each_packet(enum mos_ledger_stage stage, bool finished)
 		for (unsigned k = 0; k < RTE_DIM(flows); k++) {
 			uint32_t cur = curs[i];
 			struct death d = {WORKING, cur, stage, flow_of(flows[k])};
-			struct outcome o = {BURST,   cur + finished, !finished, flows[k] != NONE,
-			                    cur + 1, cur + 1};
+			bool again = stage == MOS_STAGE_LOOKUP && flows[k] == NONE;
+			uint32_t out = cur + !again;
+			struct outcome o = {
+				BURST, cur + finished, !finished && !again, flows[k] != NONE, out,
+				out};
 
 			everywhere(&d, &o);
 		}
@@ -193,6 +196,29 @@ END_TEST
 START_TEST(a_packet_whose_data_is_told_goes_out_by_its_verdict)
 {
 	in_each_packet(MOS_STAGE_DATA, true);
+}
+END_TEST
+
+START_TEST(a_packet_that_no_callback_saw_is_tried_once_more)
+{
+	const struct death d = {WORKING, 0, MOS_STAGE_LOOKUP, NONE};
+	struct mos_crash_report r;
+
+	bench_open();
+	bench_put(BURST);
+	bench_die(&d);
+	mos_crash_repair(&bench.p, 0, true, &r);
+	ck_assert(!r.suspect);
+	ck_assert_uint_eq(r.waiting, BURST);
+	ck_assert_ptr_eq(*bench_slot(bench.s->rx, 0), bench.pkt[0]);
+
+	/* The successor dies of it as well. */
+	bench_die(&d);
+	mos_crash_repair(&bench.p, 0, true, &r);
+	ck_assert(r.suspect);
+	ck_assert_uint_eq(r.waiting, BURST - 1);
+	ck_assert_ptr_eq(*bench_slot(bench.s->tx, 0), bench.pkt[0]);
+	bench_close();
 }
 END_TEST
 
@@ -523,6 +549,7 @@ int main(void)
 	                    MOS_STAGE_AFTER + 1);
 	tcase_add_test(tc, a_packet_whose_data_is_told_goes_out_by_its_verdict);
 	tcase_add_test(tc, what_the_application_said_of_the_suspect_stands);
+	tcase_add_test(tc, a_packet_that_no_callback_saw_is_tried_once_more);
 	tcase_add_test(tc, a_half_written_burst_was_never_in_the_ring);
 	tcase_add_test(tc, a_half_read_burst_is_still_in_the_ring);
 	tcase_add_test(tc, strikes_add_up_and_stop_at_the_largest);

@@ -77,6 +77,7 @@ void bench_start(uint32_t pos)
 	}
 	ck_assert_int_eq(mos_memory_fill_blanks(&bench.p), 0);
 	memset(&bench.p.root->supervisor, 0, sizeof(bench.p.root->supervisor));
+	memset(bench.p.tried, 0, sizeof(bench.p.tried));
 	mos_ledger_reset(&bench.s->ledger);
 	start_flows();
 	bench.put = 0;

@@ -76,7 +76,9 @@ static void packet(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *m
 		}
 	}
 	if (mos_likely(meta->pkt_class == MOS_PKT_TCP)) {
-		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_LOOKUP);
+		/* LOOKUP says that the application has not seen it: a successor may begin again. */
+		if (mos_likely(c->sockets.raw_path == 0))
+			mos_ledger_stage(&c->shard->ledger, MOS_STAGE_LOOKUP);
 		mos_kill_point("stage.lookup");
 		mos_segment(c, m, meta);
 	} else {

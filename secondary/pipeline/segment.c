@@ -225,6 +225,7 @@ void mos_segment(struct mos_ctx *c, struct rte_mbuf *m, struct mos_pkt_meta *met
 	}
 	if (!mos_segment_find(c, &w)) {
 		mos_counter_add(ctr, MOS_CTR_W_ORPHANS, 1);
+		mos_ledger_stage(&c->shard->ledger, MOS_STAGE_RAW);
 		mos_event_orphan(c);
 		return;
 	}

@@ -15,7 +15,8 @@
  *   tx prod.tail moved            the burst went out: complete the dequeue of n
  *   otherwise                     [0, cur) are finished: send them by their verdicts, and what
  *                                 the program has sent between them and behind them
- *                                 cur is the suspect if stage != IDLE
+ *                                 cur is the suspect if stage != IDLE (at stage LOOKUP without
+ *                                 flow it may be tried once more: primary/crash)
  *                                 at stage DATA cur is finished too: only its flow is not
  *                                 the rest stays in the ring for the successor
  *                                 (all finished, at stage AFTER: a flow was told of a loss)
@@ -43,8 +44,8 @@
 /* Where in the work on packet `cur` the worker is. */
 enum mos_ledger_stage {
 	MOS_STAGE_IDLE,   /* between packets: packet cur has not been started */
-	MOS_STAGE_RAW,    /* raw sockets' callbacks */
-	MOS_STAGE_LOOKUP, /* flow lookup and creation */
+	MOS_STAGE_RAW,    /* raw sockets' callbacks, and what follows; callbacks for orphans */
+	MOS_STAGE_LOOKUP, /* flow lookup and creation; no callback has seen the packet */
 	MOS_STAGE_SND,    /* sender half and its callbacks */
 	MOS_STAGE_RCV,    /* receiver half and its callbacks */
 	MOS_STAGE_DATA,   /* the packet is finished; NEW_DATA, and what nobody read is stored */
