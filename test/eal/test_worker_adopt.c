@@ -393,7 +393,7 @@ START_TEST(death_in_an_orphan_names_no_flow)
 	hs_send(&data);
 	ck_assert(round_of_death(0));
 	v = hs_bury();
-	ck_assert_uint_eq(v.stage, MOS_STAGE_LOOKUP);
+	ck_assert_uint_eq(v.stage, MOS_STAGE_RAW);
 	ck_assert_uint_eq(v.flow, MOS_FLOW_NONE);
 	ck_assert(v.suspect);
 }
