@@ -299,6 +299,8 @@ int mos_attach_await(struct mos_worker *w, uint32_t ctx, int timeout_ms, uint32_
 	expect(w, ctx, false);
 	if (err == -EPIPE)
 		return err;
+	if (err == 0 && m.type == MOS_CTL_REFUSED && m.error == ESHUTDOWN)
+		return -ESHUTDOWN;
 	return err != 0 ? fail_receive(err, &m) : read_lease(w, &m, shard, epoch);
 }
 

@@ -27,7 +27,8 @@ int mos_attach_lease(struct mos_worker *w, uint32_t ctx, int preferred, uint32_t
 /*
  * Claim a shard that another holds: from a process id, or MOS_CTL_FROM_DEAD; preferred as above.
  * Does not wait. Then wait for it, up to timeout_ms each time: 0 and the lease; -EAGAIN, not yet;
- * -EPIPE, the primary is gone, which the caller may tell; else there is none to come. Or give up: what came meanwhile is given back.
+ * -EPIPE, the primary is gone, or -ESHUTDOWN, it stops, which the caller may tell; else there is
+ * none to come. Or give up: what came meanwhile is given back.
  */
 int mos_attach_claim(struct mos_worker *w, uint32_t ctx, int32_t from, int preferred);
 int mos_attach_await(struct mos_worker *w, uint32_t ctx, int timeout_ms, uint32_t *shard,

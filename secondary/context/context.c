@@ -356,6 +356,8 @@ static int lease_shard(struct mos_worker *w, struct mos_ctx *c, int cpu)
 	int err;
 
 	err = mos_attach_lease(w, (uint32_t)cpu, preferred, &shard, &c->epoch);
+	if (err == -ENOTCONN || err == -ESHUTDOWN)
+		mos_notify_no_primary();
 	if (err != 0)
 		return err;
 	mos_kill_point("lease.leased");

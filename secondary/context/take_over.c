@@ -33,6 +33,15 @@ static void look_up(struct mos_ctx *c)
 	mos_sockets_sweep(&c->sockets);
 }
 
+static enum mos_loop_end why_not(int err)
+{
+	switch (err) {
+	case -EPIPE: return MOS_LOOP_PRIMARY_GONE;
+	case -ESHUTDOWN: return MOS_LOOP_PRIMARY_STOPS;
+	default: return MOS_LOOP_REFUSED;
+	}
+}
+
 static bool wait_for_shard(struct mos_ctx *c, uint32_t *shard, enum mos_loop_end *why)
 {
 	for (;;) {
@@ -41,7 +50,7 @@ static bool wait_for_shard(struct mos_ctx *c, uint32_t *shard, enum mos_loop_end
 		if (err == 0)
 			return true;
 		if (err != -EAGAIN) {
-			*why = err == -EPIPE ? MOS_LOOP_PRIMARY_GONE : MOS_LOOP_REFUSED;
+			*why = why_not(err);
 			return false;
 		}
 		look_up(c);
