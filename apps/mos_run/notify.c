@@ -31,6 +31,7 @@ bool notify_parse(struct notify *n, const char *message, size_t len)
 		{"no primary", NOTIFY_NO_PRIMARY, false},
 		{"ready ", NOTIFY_READY, true},
 		{"serving ", NOTIFY_SERVING, true},
+		{"yielded ", NOTIFY_YIELDED, true},
 	};
 
 	if (len == 0 || message[len - 1] != '\n')

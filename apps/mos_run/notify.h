@@ -5,6 +5,7 @@
  *   no primary       there is none to attach to: worth another try later
  *   ready CONTEXT    set up; waits for a shard of a predecessor
  *   serving SHARD    takes the packets of this shard from now on
+ *   yielded SHARD    has given it up for a successor, and does not take it back
  *
  * Reading only; what follows from a line is decided in slots.h. A worker is any program: what it
  * says may be nonsense, and is ignored then.
@@ -17,11 +18,11 @@
 
 #define NOTIFY_NUMBER_MAX 63 /* of contexts and shards */
 
-enum notify_what { NOTIFY_NO_PRIMARY, NOTIFY_READY, NOTIFY_SERVING };
+enum notify_what { NOTIFY_NO_PRIMARY, NOTIFY_READY, NOTIFY_SERVING, NOTIFY_YIELDED };
 
 struct notify {
 	enum notify_what what;
-	unsigned number; /* READY: context, SERVING: shard */
+	unsigned number; /* READY: context, SERVING and YIELDED: shard */
 };
 
 /* False if the message is none of the lines above. */

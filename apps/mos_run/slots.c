@@ -148,8 +148,10 @@ int slots_replace(struct slots *s, struct slot *slot, uint64_t now_ns)
 	assert(slot->next.pid == 0);
 	slot->next_end[0] = '\0';
 	pid = slots_give_birth(s, &slot->next, &birth, now_ns);
-	if (pid > 0)
+	if (pid > 0) {
+		slot->cur.asked = serves(slot);
 		return 0;
+	}
 	snprintf(slot->next_end, sizeof(slot->next_end), "cannot be started: %s", strerror(-pid));
 	return pid;
 }
@@ -180,7 +182,7 @@ static void next_failed(struct slots *s, struct slot *slot, const struct life *n
 
 	if (slot->cur.pid == 0)
 		slots_decide(s, slot, death, now_ns - next->started_ns, now_ns, then);
-	else if (next->shards != 0)
+	else if (next->shards != 0 || (slot->cur.yielded && slot->cur.shards != 0))
 		s->ops->signal(s->arg, slot->cur.pid, SIGKILL);
 }
 
@@ -191,6 +193,19 @@ void slots_give_up_next(struct slots *s, struct slot *slot, const char *why, uin
 	snprintf(slot->next_end, sizeof(slot->next_end), "%s", why);
 	slots_retire(s, slot, &slot->next, SIGKILL, now_ns);
 	next_failed(s, slot, &next, BACKOFF_KILLED, now_ns);
+}
+
+/* Without a `next` nobody has it; what else it serves it leaves to those who start anew. */
+static void on_yielded(struct slots *s, struct slot *slot, struct life *speaker, unsigned shard)
+{
+	uint64_t bit = UINT64_C(1) << shard;
+
+	if (speaker->shards & bit)
+		slot->lost |= bit;
+	speaker->shards &= ~bit;
+	speaker->yielded = true;
+	if (speaker->asked && slot->next.pid == 0 && speaker->shards != 0)
+		s->ops->signal(s->arg, speaker->pid, SIGKILL);
 }
 
 /* ---- what happens ---- */
@@ -215,6 +230,8 @@ void slots_on_line(struct slots *s, pid_t pid, const struct notify *line, uint64
 	}
 	if (line->what == NOTIFY_SERVING)
 		on_serving(s, l, line->number, now_ns);
+	if (line->what == NOTIFY_YIELDED)
+		on_yielded(s, slot, l, line->number);
 	if (slot->next.pid != 0 && next_has_it_all(slot))
 		promote(s, slot, now_ns);
 }
@@ -233,6 +250,8 @@ static void on_cur_death(struct slots *s, struct slot *slot, const struct life *
 	char name[16], then[SLOTS_TEXT] = "";
 
 	slot->lost |= dead->shards;
+	if (death == BACKOFF_ENDED && dead->asked && dead->yielded)
+		death = BACKOFF_KILLED; /* for its successor, which has not come */
 	slot->ended_well = death == BACKOFF_ENDED;
 	if (slot->next.pid != 0)
 		snprintf(then, sizeof(then), "; pid %d takes over", (int)slot->next.pid);
@@ -254,6 +273,8 @@ static void on_next_death(struct slots *s, struct slot *slot, const struct life 
 	snprintf(slot->next_end, sizeof(slot->next_end), "%s after %.1f s", cause,
 	         seconds(dead, now_ns));
 	slot->lost |= dead->shards;
+	if (death == BACKOFF_ENDED && dead->shards == 0 && !slot->ended_well && !s->stop_requests)
+		death = BACKOFF_FAILED; /* it was to serve */
 	next_failed(s, slot, dead, death, now_ns);
 }
 

@@ -18,6 +18,9 @@
  * worker is started as ever. Who is leaving gets SIGTERM at its time, and SIGKILL later. Spares are
  * started while each worker serves or is stopped: a shard that has no worker yet would be theirs.
  *
+ * A worker that has yielded to its `next` ends with status 0 although it was not asked to stop: if
+ * that `next` has died instead of serving, the place is started again.
+ *
  * Neither clocks nor processes are touched here: time comes in (nanoseconds of any monotonic
  * clock), starts and signals go out through ops. One thread. All memory is the caller's; a
  * notify_fd belongs to the slots from its start on, which close it when its process has died.
@@ -53,6 +56,8 @@ struct life {
 	int notify_fd; /* -1 = none, or it has nothing to say any more */
 	bool ready;
 	bool no_primary;
+	bool asked;      /* a successor was started for it */
+	bool yielded;    /* it has given up a shard for a successor */
 	uint64_t shards; /* a bit for each that it serves */
 	uint64_t taken;  /* those that another process has said to serve since */
 	uint64_t started_ns;

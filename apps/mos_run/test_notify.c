@@ -19,7 +19,7 @@ START_TEST(each_line_is_understood)
 	} rows[] = {
 		{"no primary\n", {NOTIFY_NO_PRIMARY, 0}}, {"ready 0\n", {NOTIFY_READY, 0}},
 		{"ready 63\n", {NOTIFY_READY, 63}},       {"serving 7\n", {NOTIFY_SERVING, 7}},
-		{"serving 10\n", {NOTIFY_SERVING, 10}},
+		{"serving 10\n", {NOTIFY_SERVING, 10}},   {"yielded 3\n", {NOTIFY_YIELDED, 3}},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -108,6 +108,12 @@ static void say_serving(pid_t pid, unsigned shard)
 	after(0);
 }
 
+static void say_yielded(pid_t pid, unsigned shard)
+{
+	slots_on_line(&slots, pid, &(struct notify){NOTIFY_YIELDED, shard}, now);
+	after(0);
+}
+
 static void die(pid_t pid, enum backoff_death death)
 {
 	slots_on_death(&slots, pid, death, "died", now);
@@ -572,6 +578,89 @@ START_TEST(half_a_handover_ends_both_and_starts_one_for_all)
 }
 END_TEST
 
+START_TEST(one_that_yielded_to_a_dead_one_is_started_again)
+{
+	for (int late = 0; late < 2; late++) {
+		begin_working(1, 0);
+		restart_request(&restart, now);
+		after(0);
+		say_ready(101);
+		if (!late)
+			say_yielded(100, 0);
+		die(101, BACKOFF_KILLED);
+		ck_assert_int_eq(restarts_failed, 1);
+		if (late)
+			say_yielded(100, 0);
+		ck_assert_int_eq(started, 2);
+		die(100, BACKOFF_ENDED);
+		assert_started(102, 0, 0);
+		ck_assert_int_eq(in_slot(0), 102);
+	}
+}
+END_TEST
+
+START_TEST(a_new_one_that_ends_well_without_serving_has_failed)
+{
+	for (int yielded = 0; yielded < 2; yielded++) {
+		begin_working(1, 0);
+		restart_request(&restart, now);
+		after(0);
+		if (yielded)
+			say_yielded(100, 0);
+		die(100, yielded ? BACKOFF_ENDED : BACKOFF_KILLED);
+		ck_assert_int_eq(started, 2);
+		die(101, BACKOFF_ENDED);
+		ck_assert_int_eq(in_slot(0), 102);
+	}
+}
+END_TEST
+
+START_TEST(both_may_end_well_on_purpose)
+{
+	begin_working(1, 0);
+	restart_request(&restart, now);
+	after(0);
+	die(100, BACKOFF_ENDED);
+	die(101, BACKOFF_ENDED);
+	ck_assert_int_eq(started, 2);
+	ck_assert(slots_are_done(&slots));
+	ck_assert(slots_ended_well(&slots));
+}
+END_TEST
+
+START_TEST(what_yields_to_a_stranger_stays_ended)
+{
+	begin_working(1, 0);
+	say_yielded(100, 0);
+	die(100, BACKOFF_ENDED);
+	ck_assert_int_eq(started, 1);
+	ck_assert(slots_are_done(&slots));
+}
+END_TEST
+
+START_TEST(half_a_handover_to_a_dead_one_ends_the_old_one)
+{
+	for (int late = 0; late < 2; late++) {
+		begin(1, 0, true);
+		say_serving(100, 0);
+		say_serving(100, 1);
+		after(1);
+		restart_request(&restart, now);
+		after(0);
+		if (!late)
+			say_yielded(100, 1);
+		assert_signal(100, 0);
+		die(101, BACKOFF_KILLED);
+		if (late)
+			say_yielded(100, 1);
+		assert_signal(100, SIGKILL);
+		die(100, BACKOFF_KILLED);
+		ck_assert_int_eq(in_slot(0), 102);
+		ck_assert_uint_eq(slots.slot[0].lost, 3);
+	}
+}
+END_TEST
+
 START_TEST(spares_are_replaced_first)
 {
 	begin_working(1, 1);
@@ -804,6 +893,11 @@ static void add(TCase *tc)
 	tcase_add_test(tc, when_both_die_a_worker_is_started_as_ever);
 	tcase_add_test(tc, when_both_die_and_the_new_program_fails_the_restart_fails);
 	tcase_add_test(tc, half_a_handover_ends_both_and_starts_one_for_all);
+	tcase_add_test(tc, one_that_yielded_to_a_dead_one_is_started_again);
+	tcase_add_test(tc, a_new_one_that_ends_well_without_serving_has_failed);
+	tcase_add_test(tc, both_may_end_well_on_purpose);
+	tcase_add_test(tc, what_yields_to_a_stranger_stays_ended);
+	tcase_add_test(tc, half_a_handover_to_a_dead_one_ends_the_old_one);
 	tcase_add_test(tc, spares_are_replaced_first);
 	tcase_add_test(tc, an_old_spare_that_takes_over_during_a_restart_is_replaced_as_a_worker);
 	tcase_add_test(tc, a_new_spare_that_is_granted_a_shard_at_once_becomes_the_worker);

@@ -266,8 +266,10 @@ static void give_back(struct mos_ctx *c, enum mos_loop_end why)
 		return;
 	mos_kill_point("lease.put_down");
 	mos_context_yield(c);
-	if (why == MOS_LOOP_HANDED_OVER)
+	if (why == MOS_LOOP_HANDED_OVER) {
+		mos_notify_yielded(c->shard->index);
 		atomic_store_explicit(&c->handed_over, true, memory_order_release);
+	}
 }
 
 /*

@@ -66,3 +66,8 @@ void mos_notify_serving(unsigned shard)
 {
 	tell_number("serving", shard);
 }
+
+void mos_notify_yielded(unsigned shard)
+{
+	tell_number("yielded", shard);
+}

@@ -5,6 +5,7 @@
  *   no primary       there is none to attach to: worth another try later
  *   ready CONTEXT    set up and attached; waits for a shard of a predecessor
  *   serving SHARD    takes the packets of this shard from now on
+ *   yielded SHARD    has given it up for a successor, and does not take it back
  *
  * mos-run learns so that a successor has taken over, or that a standby can. Without the variable
  * nobody is told. A line that does not go out at once is left out: nobody waits for a reader.
@@ -16,5 +17,6 @@
 void mos_notify_no_primary(void);
 void mos_notify_ready(unsigned context);
 void mos_notify_serving(unsigned shard);
+void mos_notify_yielded(unsigned shard);
 
 #endif
