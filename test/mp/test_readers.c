@@ -21,7 +21,7 @@ enum {
 	RATE = 4000,  /* flows per second that come and go */
 	MANY = 20000, /* more than both tables have records */
 	LOOKS = 12,
-	KILLS = 50,
+	KILLS = 20,
 	KILL_MS_MAX = 80, /* from its start to being killed */
 	READERS_MAX = 8,
 	OUT_LEN = 1 << 18,
