@@ -80,7 +80,11 @@ int mos_eal_locks_learn(void);
  */
 int mos_eal_locks_mend(void);
 
-/* Remove the files of dead workers (mp_socket_*, fbarray_*) from the runtime directory. */
+/*
+ * Remove the files of dead workers (mp_socket_*, fbarray_*) from the runtime directory. While nobody
+ * attaches: whether an array is in use its flock says, which its maker takes only after making the
+ * file, and fails if we are just trying it.
+ */
 void mos_eal_primary_sweep(const char *file_prefix);
 
 /* Primary, at the end. */

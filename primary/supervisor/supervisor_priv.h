@@ -77,6 +77,7 @@ struct mos_supervisor {
 	uint64_t stop_by_ns;
 	uint64_t arrivals;
 	uint64_t readers_now; /* what root->readers_now is to say */
+	bool sweep_due;       /* somebody is dead whose files of EAL may be left */
 	bool hold_for_ever;   /* a capture port waits, it loses nothing */
 	struct worker worker[WORKER_MAX];
 	struct shard_watch watch[MOS_SHARD_MAX];

@@ -160,23 +160,40 @@ static bool is_before(const struct worker *a, const struct worker *b)
 	return a->reader != b->reader ? b->reader : a->order < b->order;
 }
 
-static void welcome_next(struct mos_supervisor *s)
+static bool somebody_attaches(const struct mos_supervisor *s)
 {
-	struct worker *next = NULL;
+	for (unsigned i = 0; i < WORKER_MAX; i++)
+		if (s->worker[i].state == WORKER_ATTACHING)
+			return true;
+	return false;
+}
 
-	if (mos_sup_is_ending(s)) {
-		refuse_waiting(s);
-		return;
-	}
+static struct worker *first_waiting(struct mos_supervisor *s)
+{
+	struct worker *first = NULL;
 
 	for (unsigned i = 0; i < WORKER_MAX; i++) {
 		struct worker *w = &s->worker[i];
 
-		if (w->state == WORKER_ATTACHING)
-			return;
-		if (w->state == WORKER_WAITING && (next == NULL || is_before(w, next)))
-			next = w;
+		if (w->state == WORKER_WAITING && (first == NULL || is_before(w, first)))
+			first = w;
 	}
+	return first;
+}
+
+/* Between two attaches the files of the dead go, too. */
+static void welcome_next(struct mos_supervisor *s)
+{
+	struct worker *next;
+
+	if (mos_sup_is_ending(s))
+		refuse_waiting(s);
+	if (somebody_attaches(s))
+		return;
+	if (s->sweep_due)
+		mos_eal_primary_sweep(s->p->cfg.prefix);
+	s->sweep_due = false;
+	next = first_waiting(s);
 	if (next != NULL)
 		welcome(s, next);
 }
@@ -317,8 +334,7 @@ void mos_sup_gone(struct mos_supervisor *s, struct worker *w)
 		mos_report("worker pid %d died while attaching; locks freed: %d", (int)w->pid,
 		           freed);
 	}
-	if (w->state >= WORKER_ATTACHING)
-		mos_eal_primary_sweep(s->p->cfg.prefix);
+	s->sweep_due |= w->state >= WORKER_ATTACHING;
 	if (w->state >= WORKER_ATTACHING && w->reader)
 		mos_sup_reader_unregister(s, w);
 	forget(w);

@@ -5,6 +5,7 @@
 #include "test/mp/harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -438,6 +439,52 @@ START_TEST(worker_that_does_not_finish_its_attach_is_killed_for_the_next)
 }
 END_TEST
 
+/* The supervisor has done all it had to do before. */
+static void await_supervisor(void)
+{
+	struct mos_ctl_msg hello;
+
+	mos_ctl_init(&hello, MOS_CTL_HELLO);
+	hello.version++;
+	ck_assert_int_eq(answer_to(&hello).type, MOS_CTL_REFUSED);
+}
+
+static void assert_goes_away(const char *path)
+{
+	uint64_t deadline = now_ns() + (uint64_t)SOON_MS * 1000000;
+
+	while (access(path, F_OK) == 0 && now_ns() < deadline)
+		usleep(1000);
+	expect(access(path, F_OK) != 0, "%s is still there", path);
+}
+
+/* Which is a file without a lock for a moment, as those of the dead are for ever. */
+START_TEST(death_does_not_take_the_file_that_another_one_attaches_with)
+{
+	struct worker w;
+	char path[128];
+	pid_t pid;
+	int fd;
+
+	harness_configure("");
+	harness_start_primary();
+	w = harness_start_worker(0, NULL);
+	pid = start_dawdler();
+	ck_assert_int_gt(pid, 0);
+	snprintf(path, sizeof(path), "/var/run/dpdk/%s/fbarray_new", harness.prefix);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	harness_kill_worker(&w);
+	await_supervisor();
+	expect(access(path, F_OK) == 0, "%s went away under an attach", path);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	assert_goes_away(path);
+	close(fd);
+	harness_stop_primary();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("errors");
@@ -458,6 +505,7 @@ int main(void)
 	tcase_add_test(tc, garbage_on_the_control_socket_disturbs_nobody);
 	tcase_add_test(tc, silent_connections_are_dropped_and_workers_get_in);
 	tcase_add_test(tc, worker_that_does_not_finish_its_attach_is_killed_for_the_next);
+	tcase_add_test(tc, death_does_not_take_the_file_that_another_one_attaches_with);
 	suite_add_tcase(s, tc);
 	return harness_main(s);
 }
