@@ -1,10 +1,10 @@
 /*
- * kill_audit: looks at the memory of shard 0 from outside. It attaches like a worker and leases
+ * kill_audit: looks at the memory of all shards from outside. It attaches like a worker and leases
  * nothing.
  *
  *   kill_audit mos.conf
  *
- * It prints "audit: ready", and on SIGUSR1
+ * It prints "audit: ready", and on SIGUSR1, of each shard
  *   audit: flows F chunks used U of N stray S index astray A torn T
  * where S chunks belong to no living flow, A flows are not found by the index or entries of it name
  * none, and T records are as if somebody wrote them. A worker at work makes these differ from 0 for
@@ -145,7 +145,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	printf("audit: ready\n");
 	while (sigwait(&set, &sig) == 0 && sig == SIGUSR1)
-		audit(worker.root->shard[0]);
+		for (uint32_t i = 0; i < worker.root->shard_count; i++)
+			audit(worker.root->shard[i]);
 	mos_detach(&worker);
 	return EXIT_SUCCESS;
 }

@@ -12,7 +12,7 @@
  *   allowed only on connections on which a worker died, as the primary says
  *   a connection breaks, or gets nothing more (a wedge)
  *   a shard is not served any more, or a worker ends by itself
- *   the primary misses mbufs, or leaves files behind
+ *   the primary misses mbufs or leaves files behind, or shards chunks that nobody has
  *
  * --seconds-max ends it in order before all N kills are done. --logs keeps what the processes have
  * printed: PREFIX.primary, PREFIX.workers. Exit status 0 when all is right; 77 where it cannot run.

@@ -4,6 +4,7 @@
 #include "test/bench/kill/conns.h"
 #include "test/bench/kill/content.h"
 #include "test/bench/kill/ends.h"
+#include "test/bench/kill/memory_audit.h"
 #include "test/bench/kill/network.h"
 #include "test/bench/kill/primary_log.h"
 #include "test/bench/kill/report.h"
@@ -64,6 +65,9 @@ static void come_to_rest(void)
 	run_wait_until(all_closed, READY_MS, "not all connections end");
 	run_wait_until(all_told, TOLD_MS, "connections on which no worker died were not told of");
 	report_untold(sink_lines_untold(ends_sum().last));
+	run_must(memory_audit_start(), "the audit does not come up");
+	run_wait_until(memory_audit_is_clean, TOLD_MS, "the memory of the shards is not in order");
+	run_must(memory_audit_stop(), "the audit does not end");
 }
 
 static void check_counters(void)

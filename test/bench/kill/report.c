@@ -4,6 +4,7 @@
 
 #include "test/bench/kill/conns.h"
 #include "test/bench/kill/ends.h"
+#include "test/bench/kill/memory_audit.h"
 #include "test/bench/kill/primary_log.h"
 #include "test/bench/kill/seats.h"
 
@@ -79,6 +80,12 @@ static unsigned make_rows(struct row rows[static ROWS_MAX])
 		{"packets_suspect", "data packets of suspects not, or twice, counted",
 	         c->packets_suspect},
 		{"packets_short", "data packets of other flows not counted", c->packets_short},
+		{"records_left", "flow records in use at the end: suspects", memory_sum.flows},
+		{"chunks", "of streams, in all pools", memory_sum.chunks},
+		{"chunks_left", "in use at the end, by flows that are left", memory_sum.used},
+		{"chunks_stray", "in use at the end, by nobody", memory_sum.stray},
+		{"index_astray", "flows at the end that the index does not find",
+	         memory_sum.astray},
 		{"frames_lost", "before the primary, by the kernel", lost_frames},
 	};
 	unsigned n = sizeof(all) / sizeof(all[0]);
