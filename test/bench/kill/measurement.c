@@ -27,6 +27,10 @@ static struct histogram blocked = {
 	.name = "blocked",
 	.text = "blocked, as the wire sees it (longest delay of a packet)",
 };
+static struct histogram dying = {
+	.name = "dying",
+	.text = "of that, until the kernel tells that the killed worker is gone",
+};
 static struct histogram quiet = {
 	.name = "quiet",
 	.text = "for comparison: the longest delay in as long a time without event",
@@ -62,7 +66,7 @@ static void note(const struct probe_window *w)
 
 static void measure_event(void)
 {
-	uint64_t said = seats_sum.unserved_count, began;
+	uint64_t said = seats_sum.unserved_count, began, dying_ns;
 	double said_ms = seats_sum.unserved_ms_total;
 	struct probe_window w;
 	unsigned took_ms;
@@ -72,12 +76,14 @@ static void measure_event(void)
 	wait_ms(PAUSE_MS);
 	began = now_ns();
 	probe_begin();
-	seats_replace(0);
+	dying_ns = seats_replace(0);
 	run_wait_until(has_successor, READY_MS, "nobody takes over");
 	wait_ms(AFTER_MS);
 	took_ms = (unsigned)((now_ns() - began) / 1000000);
 	w = probe_end(ARRIVE_MS);
 	note(&w);
+	if (dying_ns > 0)
+		histogram_add(&dying, (double)dying_ns / 1e3);
 	if (seats_sum.unserved_count == said + 1)
 		histogram_add(&unserved, (seats_sum.unserved_ms_total - said_ms) * 1e3);
 	probe_begin();
@@ -92,6 +98,8 @@ static void print(FILE *out)
 	fprintf(out, "\nseed %" PRIu64 ", %s, %u packets per second\n", opt.seed,
 	        seats_mode_names[opt.mode], opt.probe_pps);
 	histogram_print(out, &blocked);
+	if (dying.count > 0)
+		histogram_print(out, &dying);
 	histogram_print(out, &unserved);
 	histogram_print(out, &quiet);
 	fprintf(out,
@@ -113,6 +121,7 @@ static bool write_figures(const char *path)
 	        ", \"lost\": %" PRIu64 ", \"lost_max\": %" PRIu64,
 	        seats_mode_names[opt.mode], opt.seed, sent, sent - received, lost_max);
 	histogram_write_json(out, &blocked);
+	histogram_write_json(out, &dying);
 	histogram_write_json(out, &unserved);
 	histogram_write_json(out, &quiet);
 	fprintf(out, "}\n");

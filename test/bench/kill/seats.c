@@ -1,8 +1,10 @@
 #include "test/bench/kill/seats.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -288,15 +290,23 @@ void seats_hold(bool hold)
 	is_held = hold;
 }
 
-int seats_replace(unsigned shard)
+static uint64_t kill_and_wait(struct member *m)
 {
-	int pid = shards[shard].holder->pid;
+	struct pollfd gone = {.fd = (int)syscall(SYS_pidfd_open, m->pid, 0), .events = POLLIN};
+	uint64_t began = now_ns();
 
-	if (opt.mode == MODE_UPGRADE)
-		upgrade(shard);
-	else
-		kill_member(shards[shard].holder);
-	return pid;
+	kill_member(m);
+	poll(&gone, 1, SOON_MS);
+	close(gone.fd);
+	return now_ns() - began;
+}
+
+uint64_t seats_replace(unsigned shard)
+{
+	if (opt.mode != MODE_UPGRADE)
+		return kill_and_wait(shards[shard].holder);
+	upgrade(shard);
+	return 0;
 }
 
 const char *seats_stop(void)

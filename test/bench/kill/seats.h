@@ -68,8 +68,11 @@ bool seats_all_serve(void);
 /* Start no spares while it is so: a start takes CPU time that is to be measured. */
 void seats_hold(bool hold);
 
-/* Not by_chance: kill or replace the worker of a shard now. Its pid. */
-int seats_replace(unsigned shard);
+/*
+ * Not by_chance: kill or replace the worker of a shard now. How many ns the kernel has taken to tell
+ * that a killed one is gone; 0 for one that is replaced.
+ */
+uint64_t seats_replace(unsigned shard);
 
 /* SIGTERM to all: NULL when all end with status 0, or what is wrong. */
 const char *seats_stop(void);
