@@ -115,14 +115,20 @@ bool mos_sup_give_on(struct mos_supervisor *s, uint32_t i)
 
 /* ---- a lease on what is free ---- */
 
+/* By what we know, too: a holder gone wild may have written that nobody has its shard. */
+static bool is_free(struct mos_supervisor *s, uint32_t i)
+{
+	return mos_lease_state(lease_of(s, i)) == MOS_LEASE_FREE && mos_sup_in_order(s, i);
+}
+
 static uint32_t find_free(struct mos_supervisor *s, uint32_t want)
 {
 	uint32_t n = s->p->root->shard_count;
 
-	if (want < n && mos_lease_state(lease_of(s, want)) == MOS_LEASE_FREE)
+	if (want < n && is_free(s, want))
 		return want;
 	for (uint32_t i = 0; i < n; i++)
-		if (mos_lease_state(lease_of(s, i)) == MOS_LEASE_FREE)
+		if (is_free(s, i))
 			return i;
 	return UINT32_MAX;
 }
@@ -204,7 +210,7 @@ static int claim_from_dead(struct mos_supervisor *s, const struct mos_claim *cla
 	int err = mos_claims_add(&s->claims, claimant);
 
 	for (uint32_t i = 0; err == 0 && i < s->p->root->shard_count; i++)
-		if (mos_lease_state(lease_of(s, i)) == MOS_LEASE_FREE && mos_sup_give_on(s, i))
+		if (is_free(s, i) && mos_sup_give_on(s, i))
 			mos_sup_report_service(s, i);
 	return err;
 }

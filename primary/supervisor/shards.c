@@ -59,7 +59,8 @@ void mos_sup_declare_dead(struct mos_supervisor *s, const struct worker *w)
 
 		if (!mos_sup_is_holder(&watch->holder, w))
 			continue;
-		mos_lease_declare_dead(&shard_at(s, i)->lease);
+		/* A lease that it did not hold by its own words is no better than the rest. */
+		watch->condemned |= !mos_lease_declare_dead(&shard_at(s, i)->lease);
 		watch->holder.held = false;
 		watch->unserved_ns = mos_sup_now_ns();
 	}

@@ -59,7 +59,7 @@ struct holder {
 /* What the supervisor remembers of a shard beyond its lease. */
 struct shard_watch {
 	struct holder holder;
-	bool condemned;       /* its memory is damaged, and its holder was killed for it */
+	bool condemned;       /* its memory is damaged, and its holder killed for it, or gone */
 	uint64_t unserved_ns; /* since when nobody serves it */
 	uint64_t gap_ns;      /* how long nobody had, when the present holder came */
 	bool was_served;      /* somebody did, once */

@@ -12,11 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <rte_ring.h>
 
+#include "shared/control/control_msg.h"
 #include "shared/flow_table/flow_table_layout.h"
+#include "shared/names.h"
 #include "shared/root/shard.h"
 
 enum {
@@ -319,16 +322,28 @@ START_TEST(garbage_under_a_living_worker_is_its_shards_alone)
 }
 END_TEST
 
-/* And wait until the primary has put the shard in order: what is hit then is nobody's. */
+static bool is_put_away(void)
+{
+	struct mos_lease lease;
+
+	ck_assert_int_eq(pread(mem_fd, &lease, sizeof(lease),
+	                       (off_t)(shard_va + offsetof(struct mos_shard, lease))),
+	                 sizeof(lease));
+	return lease.state == MOS_LEASE_FREE && lease.pid == 0;
+}
+
+/*
+ * And wait until the primary has put the shard in order: what is hit then is nobody's. The worker
+ * may have died before, of earlier garbage.
+ */
 static void kill_bad_worker(void)
 {
-	size_t mark = proc_mark(harness.primary);
-	char died[64];
+	uint64_t deadline = now_ns() + (uint64_t)SOON_MS * 1000000;
 
-	snprintf(died, sizeof(died), "worker pid %d died", (int)proc_pid(seat[BAD].proc));
 	harness_kill_worker(&seat[BAD]);
-	expect(proc_wait_line(harness.primary, &mark, died, NULL, SOON_MS),
-	       "the primary did not say \"%s\"", died);
+	while (!is_put_away() && now_ns() < deadline)
+		usleep(1000);
+	expect(is_put_away(), "the shard of a dead worker is not put in order");
 }
 
 START_TEST(garbage_in_an_orphaned_shard_is_not_given_to_a_worker)
@@ -351,6 +366,75 @@ START_TEST(garbage_in_an_orphaned_shard_is_not_given_to_a_worker)
 }
 END_TEST
 
+/* ---- a lease that is not what the supervisor knows ---- */
+
+static void call_it_free(void)
+{
+	const uint32_t state = MOS_LEASE_FREE;
+
+	expect(pwrite(mem_fd, &state, sizeof(state),
+	              (off_t)(shard_va + offsetof(struct mos_shard, lease.state))) == sizeof(state),
+	       "cannot write to the lease");
+}
+
+/* Send it, and receive the answer; in a process of its own. */
+static void ask(int fd, struct mos_ctl_msg *m, enum mos_ctl_type answer)
+{
+	if (mos_ctl_send(fd, m) != 0 || mos_ctl_recv(fd, m, SOON_MS) != 0 || m->type != answer)
+		_exit(EXIT_FAILURE);
+}
+
+/* A worker that asks for a shard as soon as the bad one seems to be free. */
+static void __attribute__((noreturn)) ask_for_what_is_free(void)
+{
+	struct mos_ctl_msg m;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), MOS_CONTROL_SOCK_FMT, harness.prefix);
+	fd = mos_ctl_connect(path);
+	mos_ctl_init(&m, MOS_CTL_HELLO);
+	ask(fd, &m, MOS_CTL_WELCOME);
+	mos_ctl_init(&m, MOS_CTL_ATTACHED);
+	if (mos_ctl_send(fd, &m) != 0)
+		_exit(EXIT_FAILURE);
+	mos_ctl_init(&m, MOS_CTL_LEASE);
+	m.shard = BAD;
+	call_it_free();
+	ask(fd, &m, MOS_CTL_REFUSED);
+	_exit(EXIT_SUCCESS);
+}
+
+START_TEST(shard_that_its_holder_calls_free_is_not_leased)
+{
+	pid_t pid;
+	int status;
+
+	begin();
+	pid = fork();
+	if (pid == 0)
+		ask_for_what_is_free();
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	expect(status == 0, "the shard of a living worker was given to another");
+	wait_renewed(1, "state of the lease");
+	assert_others_live("state of the lease");
+	assert_served("state of the lease");
+	end();
+}
+END_TEST
+
+START_TEST(shard_that_its_dead_holder_called_free_is_made_anew)
+{
+	begin();
+	call_it_free();
+	harness_kill_worker(&seat[BAD]);
+	wait_renewed(1, "state of the lease");
+	seat[BAD] = harness_launch_worker(BAD, NULL);
+	assert_served("state of the lease");
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("garbage");
@@ -360,6 +444,8 @@ int main(void)
 	tcase_set_timeout(tc, 0);
 	tcase_add_test(tc, garbage_under_a_living_worker_is_its_shards_alone);
 	tcase_add_test(tc, garbage_in_an_orphaned_shard_is_not_given_to_a_worker);
+	tcase_add_test(tc, shard_that_its_holder_calls_free_is_not_leased);
+	tcase_add_test(tc, shard_that_its_dead_holder_called_free_is_made_anew);
 	suite_add_tcase(s, tc);
 	return harness_main(s);
 }
