@@ -32,8 +32,8 @@ enum {
 	BLOCK = 1 << 21,
 };
 
-#define KEYS                                                   \
-	"\tfail_policy = hold 1000 open\n\tstall_kill = 500\n" \
+#define KEYS                                                    \
+	"\tfail_policy = hold 1000 open\n\tstall_kill = 1500\n" \
 	"\tstream_memory = 1\n\tflow_area = 64\n\tring_size = 1024\n"
 
 static struct traffic *traffic;
