@@ -6,6 +6,7 @@
 #include "test/bench/kill/ends.h"
 #include "test/bench/kill/memory_audit.h"
 #include "test/bench/kill/primary_log.h"
+#include "test/bench/kill/run.h"
 #include "test/bench/kill/seats.h"
 
 enum { ROWS_MAX = 64 };
@@ -63,6 +64,7 @@ static unsigned make_rows(struct row rows[static ROWS_MAX])
 		{"unserved_ms_mean", "a shard without a worker",
 	         ratio(s->unserved_ms_total, s->unserved_count)},
 		{"unserved_ms_max", "", s->unserved_ms_max},
+		{"step_ms_max", "that this program itself stood still", run_step_ms_max()},
 		{"connections", "opened", e.opened},
 		{"connections_ended", "in order, at both ends", e.closed},
 		{"bytes", "received by the ends, all right", e.bytes},

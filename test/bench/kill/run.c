@@ -17,7 +17,7 @@
 enum { SINK_EVERY_MS = 20 };
 
 static char sink_file[128], worker_log[128];
-static uint64_t began_ns;
+static uint64_t began_ns, step_ns_max;
 
 void run_clock(void)
 {
@@ -27,6 +27,11 @@ void run_clock(void)
 double run_seconds(void)
 {
 	return (double)(now_ns() - began_ns) / 1e9;
+}
+
+double run_step_ms_max(void)
+{
+	return (double)step_ns_max / 1e6;
 }
 
 /* ---- how it ends when something is wrong ---- */
@@ -138,8 +143,20 @@ static void look_around(void)
 	run_must_be(sink_lines_take());
 }
 
+/* From one step to the next: what takes longer than it should is perhaps not the system's fault. */
+static void note_step(void)
+{
+	static uint64_t last_ns;
+	uint64_t now = now_ns();
+
+	if (last_ns != 0 && now - last_ns > step_ns_max)
+		step_ns_max = now - last_ns;
+	last_ns = now;
+}
+
 void run_step(bool by_chance)
 {
+	note_step();
 	if (by_chance)
 		wait_for_moment();
 	else

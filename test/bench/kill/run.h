@@ -31,6 +31,9 @@ double run_seconds(void);
 /* Hear what the primary says, kill who is due if so wanted, look at all that must be right. */
 void run_step(bool by_chance);
 
+/* The longest that a step has taken so far: then this program itself stood still. */
+double run_step_ms_max(void);
+
 /* Take steps, without chance, until it is done. */
 void run_wait_until(bool (*done)(void), int timeout_ms, const char *otherwise);
 

@@ -1,5 +1,6 @@
 #include "test/bench/kill/seats.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ enum {
 	SPARES = 1,
 	SHARE = 8,        /* of so many processes one dies before it serves */
 	WEDGE_MS = 30000, /* until a shard is served again */
+	SLOW_MS = 3000,   /* without a worker: worth a line */
 	LOOK_NS = 300000, /* between two looks at who dies */
 };
 
@@ -161,6 +163,10 @@ void seats_take(const struct primary_said *said)
 		seats_sum.upgrades++;
 		break;
 	case SAID_UNSERVED_FOR:
+		if (said->ms > SLOW_MS)
+			printf("after %" PRIu64
+			       " kills: shard %u was without a worker for %.0f ms\n",
+			       seats_sum.kills, said->shard, said->ms);
 		seats_sum.unserved_count++;
 		seats_sum.unserved_ms_total += said->ms;
 		if (said->ms > seats_sum.unserved_ms_max)
