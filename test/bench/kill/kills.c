@@ -17,10 +17,16 @@ enum {
 	TOLD_MS = 10000,    /* for workers to tell of the last flows */
 };
 
-static void audit(void)
+/* An mbuf that a repair has in its hands at the moment of the report is found by the next. */
+static bool all_mbufs_are_found(void)
 {
 	run_report();
-	run_must(primary_audit_missed() == 0, "mbufs are missing");
+	return primary_audit_missed() == 0;
+}
+
+static void audit(void)
+{
+	run_wait_until(all_mbufs_are_found, TOLD_MS, "mbufs are missing");
 	run_must(primary_counter("garbage") == 0, "garbage in a tx ring");
 	print_progress(stdout, run_seconds());
 }
