@@ -26,13 +26,7 @@ struct expected {
 static bool is_sane(const struct mos_log *l, uint32_t pos, const struct mos_log_rec *rec,
                     const struct expected *e)
 {
-	bool edit = rec->kind == MOS_LOG_EDIT;
-
-	if (!edit && rec->kind != MOS_LOG_ALIEN)
-		return false;
-	if (!mos_log_has_room(pos, mos_log_units(edit ? rec->inserted : 0)))
-		return false;
-	if (!edit && rec->removed != 0)
+	if (rec->kind != MOS_LOG_EDIT || !mos_log_has_room(pos, mos_log_units(rec->inserted)))
 		return false;
 	if (rec->delta != e->delta || (e->any && mos_seq_lt(rec->seq, e->seq)))
 		return false;
@@ -67,7 +61,7 @@ static bool log_is_sound(const struct mos_log *l)
 			.delta = rec->delta + rec->inserted - rec->removed,
 			.any = true,
 		};
-		pos += mos_log_units(rec->kind == MOS_LOG_EDIT ? rec->inserted : 0);
+		pos += mos_log_units(rec->inserted);
 	}
 	return true;
 }

@@ -81,10 +81,7 @@ uint32_t mos_log_settle(const struct mos_log *l, uint32_t pos)
 
 uint32_t mos_log_next(const struct mos_log *l, uint32_t pos)
 {
-	const struct mos_log_rec *rec = mos_log_at(l, pos);
-	uint32_t bytes = rec->kind == MOS_LOG_EDIT ? rec->inserted : 0;
-
-	return mos_log_settle(l, pos + mos_log_units(bytes));
+	return mos_log_settle(l, pos + mos_log_units(mos_log_at(l, pos)->inserted));
 }
 
 /* ---- finding ---- */
@@ -145,7 +142,7 @@ uint32_t mos_log_map(const struct mos_log *l, uint32_t seq)
 	if (rec == NULL)
 		return seq + l->delta;
 	k = seq - rec->seq;
-	if (k == 0 && rec->kind == MOS_LOG_EDIT)
+	if (k == 0)
 		return seq + rec->delta;
 	if (k < rec->removed)
 		return rec->seq + rec->delta + (k < rec->inserted ? k : rec->inserted);

@@ -51,7 +51,7 @@ uint32_t mos_remap_unmap_start(struct mos_remap *r, uint32_t flow, int from, uin
 	if (k > rec->inserted)
 		return start - (rec->delta + rec->inserted - rec->removed);
 	if (rec->removed == 0)
-		return rec->seq + (rec->kind == MOS_LOG_EDIT);
+		return rec->seq + 1;
 	return rec->seq + (k < rec->removed ? k : rec->removed);
 }
 
@@ -112,11 +112,9 @@ static uint32_t first_record(const struct mos_log *l, uint32_t seq)
 	return mos_log_next(l, pos);
 }
 
-/* Does a range [seq, end), or its FIN, have to do with the record? */
-static bool meets(const struct mos_log_rec *rec, uint32_t seq, uint32_t end, bool fin)
+/* Has a record, from first_record() on, to do with a range up to end, or with its FIN? */
+static bool meets(const struct mos_log_rec *rec, uint32_t end, bool fin)
 {
-	if (rec->kind == MOS_LOG_ALIEN)
-		return mos_seq_gt(rec->seq, seq) && mos_seq_lt(rec->seq, end + fin);
 	return mos_seq_lt(rec->seq, end) || (fin && rec->seq == end && rec->removed == 0);
 }
 
@@ -129,10 +127,7 @@ bool mos_remap_touches(struct mos_remap *r, uint32_t flow, int from, uint32_t se
 	if (l.state == NULL || l.begin == l.end)
 		return false;
 	pos = first_record(&l, seq);
-	if (pos != l.end && mos_log_at(&l, pos)->kind == MOS_LOG_ALIEN &&
-	    mos_log_at(&l, pos)->seq == seq)
-		pos = mos_log_next(&l, pos); /* it lies in front of the range */
-	return pos != l.end && meets(mos_log_at(&l, pos), seq, seq + len, fin);
+	return pos != l.end && meets(mos_log_at(&l, pos), seq + len, fin);
 }
 
 /* An image that is being written. */
@@ -209,16 +204,10 @@ struct mos_remap_image mos_remap_image(struct mos_remap *r, uint32_t flow, int f
 	while (!w.full && pos != l.end) {
 		struct mos_log_rec *rec = mos_log_at(&l, pos);
 
-		if (rec->kind == MOS_LOG_ALIEN && rec->seq == seq) { /* in front of the range */
-			pos = mos_log_next(&l, pos);
-			continue;
-		}
-		if (!meets(rec, seq, end, fin))
+		if (!meets(rec, end, fin))
 			break;
 		if (mos_seq_gt(rec->seq, w.seq))
 			write_sent(&w, sent + (w.seq - seq), rec->seq);
-		if (rec->kind == MOS_LOG_ALIEN)
-			w.full = true; /* what follows has its place behind those bytes */
 		if (w.full || !write_record(&w, rec, end))
 			break;
 		pos = mos_log_next(&l, pos);

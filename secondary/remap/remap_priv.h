@@ -29,13 +29,12 @@ struct mos_log_state {
 enum mos_log_kind {
 	MOS_LOG_SKIP = 1, /* the rest of the page is not used */
 	MOS_LOG_EDIT,     /* the inserted bytes follow */
-	MOS_LOG_ALIEN, /* somebody else has inserted them, between two bytes: they are not here */
 };
 
 struct mos_log_rec {
 	uint32_t seq;      /* of the first byte removed, or before which they went in */
 	uint32_t delta;    /* what is to be added to a number in front of it */
-	uint16_t removed;  /* bytes. 0: ALIEN, or on a FIN */
+	uint16_t removed;  /* bytes; 0: on a FIN */
 	uint16_t inserted; /* bytes */
 	uint32_t kind;     /* enum mos_log_kind */
 };
