@@ -164,12 +164,9 @@ enum mos_socket_opts {
 	 * receiver has.
 	 *   seq_off 0  MOS_INSERT and MOS_CHOMP in the payload are accounted for by themselves.
 	 *              Passive socket: for flows to come; base_seq is not looked at
-	 *   else       the program itself takes away -seq_off bytes from sequence number base_seq
-	 *              on, or has sent (mtcp_sendpkt) seq_off bytes in front of it. Active only.
-	 *              Not built yet: ENOSYS
-	 * EINVAL: side is neither CLI nor SVR, seq_off beyond +-65535, or a passive socket and
-	 * seq_off not 0. EALREADY: bytes at or behind base_seq have gone to the receiver. ENOBUFS:
-	 * no memory to note it (stream_memory); again, later. A flow with this option goes on being
+	 *   else       not built: ENOSYS (changes that the program itself makes to the stream)
+	 * EINVAL: optlen is less than its size, side is neither CLI nor SVR, seq_off beyond
+	 * +-65535, or a passive socket and seq_off not 0. A flow with this option goes on being
 	 * translated when nobody watches it any more (MOS_STOP_MON); once a length has changed, for
 	 * 2 h 4 min of silence (RFC 5382), and for a minute behind its end, at least, whatever the
 	 * configuration says. Not translated: urgent pointers, and what ICMP errors quote.
