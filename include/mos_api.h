@@ -57,7 +57,8 @@ enum { MOS_SIDE_CLI = 0, MOS_SIDE_SVR = 1, MOS_SIDE_BOTH = 2 };
 /*
  * Built-in events, one bit each; bits 0 to 15 are reserved for them (bit 12: mos_ext.h). Behind
  * each: the hooks at which it can be registered, and the `side` its callback gets. Those marked -
- * never occur and are defined for old programs. What happens together runs in the order of the bits.
+ * never occur and are defined for old programs. What happens together runs in the order of the
+ * bits.
  * MOS_ON_CONN_END comes for each of the two sides, RCV before SND, together with a
  * MOS_ON_TCP_STATE_CHANGE: a callback registered at one hook is called twice. Sections 4.2, 4.3.
  */

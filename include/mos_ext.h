@@ -210,10 +210,10 @@ void *mtcp_flow_area(mctx_t mctx, int sock, size_t *len);
 ssize_t mtcp_flow_area_len(mctx_t mctx);
 
 /*
- * Are there flows of the program's predecessor for which MOS_ON_CONN_RESTORE, or
- * MOS_ON_CONN_START again, was not raised yet? So it is in the first rounds of the stack thread, while new flows begin already: who gives
- * out what a flow holds (ports, addresses, numbers) learns only afterwards what is taken. Stack
- * thread.
+ * Are there flows of the program's predecessor for which MOS_ON_CONN_RESTORE, or MOS_ON_CONN_START
+ * again, was not raised yet? So it is in the first rounds of the stack thread, while new flows begin
+ * already: who gives out what a flow holds (ports, addresses, numbers) learns only afterwards what
+ * is taken. Stack thread.
  * Returns 1 if there may be, 0 from then on when there are none, or -1.
  *   EACCES  bad context
  *   EPERM   outside the stack thread
@@ -332,7 +332,7 @@ enum mos_ext_socket_opts {
 	 * Passive: for flows to come; of the flow's sockets the first that was created and has said
 	 * one counts. Active (get, set): of this flow. 0: nobody has said one. The area of a flow
 	 * that is taken over keeps its version until the successor sets another; one who converts
-	 * does that last. ENOSYS: flow_area is 0. EINVAL: *optlen is less than its size.
+	 * does that last. ENOSYS: flow_area is 0. EINVAL: optlen is less than its size.
 	 */
 	MOS_AREA_VERSION = 0x105,
 };

@@ -24,7 +24,8 @@ bool watch_start(mctx_t mctx, const char *expression, int interval_s);
 
 /*
  * Print the connections that are open, unless a successor goes on with them, and the totals of what
- * this process has counted. Application thread, once all contexts have ended. Returns how many connections were not counted for want of memory.
+ * this process has counted. Application thread, once all contexts have ended. Returns how many
+ * connections were not counted for want of memory.
  */
 uint64_t watch_finish(void);
 

@@ -77,8 +77,8 @@ static bool create_flow(struct mos_ctx *c, struct mos_work *w)
 
 /*
  * Ends whose lengths are edited lose step with their flow. So one SYN does not end it, which
- * anybody may have sent: its receiver asks back, and a sender that did begin anew resets the old connection
- * (RFC 5961, 4).
+ * anybody may have sent: its receiver asks back, and a sender that did begin anew resets the old
+ * connection (RFC 5961, 4).
  */
 static bool stands_by_itself(const struct mos_flow *f, int from)
 {

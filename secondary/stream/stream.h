@@ -13,8 +13,8 @@
  *
  * Who decides what is in order is secondary/tcp_track: `next` follows rcv_nxt and nothing else. It
  * passes bytes that came, or, by an ACK of the receiver or when nobody waits for them any more,
- * bytes that this monitor never saw: these are a gap. A byte in [0, next) is held, or it is lost; reading tells which (-n, ENODATA), so no
- * list of gaps is needed.
+ * bytes that this monitor never saw: these are a gap. A byte in [0, next) is held, or it is lost;
+ * reading tells which (-n, ENODATA), so no list of gaps is needed.
  *
  * Limits. Of what is in order and unread, a side keeps what lies in [next - limit, next). Out of
  * order it keeps what lies in its receiver's window, in at most a quarter of the pool. When the pool

@@ -22,7 +22,8 @@
  *   MOS_CTL_FROM_DEAD   loses its worker from now on (a standby), or has none already
  * The last two may be answered late; so each context of a process may ask, and finds its answer by
  * `ctx`. One that does not want to wait any longer sends RELEASE{ANY}: a LEASED that was under way
- * comes before the RELEASED, and the shard is the asker's to yield. A reader (mosctl) looks at shared memory and is refused a lease.
+ * comes before the RELEASED, and the shard is the asker's to yield. A reader (mosctl) looks at
+ * shared memory and is refused a lease.
  *
  * Nothing of the shared memory is touched before WELCOME, so a worker built against another layout,
  * or one that meets no primary, learns it from one clear line (`text`).

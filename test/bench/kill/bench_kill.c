@@ -2,8 +2,9 @@
  * bench_kill: kill workers at random moments, again and again, while real connections pass the box,
  * and look whether anybody notices.
  *
- *   bench_kill [--kills N] [--mode respawn|standby|upgrade|mix] [--seed S] [--seconds-max T] [--json FILE] [--logs PREFIX]
- *              [--workers W] [--long N] [--short N] [--pause-ms MS] [--work-ms MS] [--nap-us US]
+ *   bench_kill [--kills N] [--mode respawn|standby|upgrade|mix] [--seed S] [--seconds-max T]
+ *              [--json FILE] [--logs PREFIX] [--workers W] [--long N] [--short N] [--pause-ms MS]
+ *              [--work-ms MS] [--nap-us US]
  *
  *   kernel end_a --- box_a [mos-primary, W kill_sinks] box_b --- end_b kernel
  *
