@@ -24,6 +24,7 @@ struct member {
 	bool killed;      /* by us */
 	bool ended;       /* not reaped yet */
 	bool handed_over; /* its shard, to a successor */
+	bool had_heir;    /* who came for its shard and was killed */
 	bool excused;     /* whom it came for was killed */
 	int notify_fd;    /* what it tells: secondary/notify */
 	bool ready;

@@ -130,6 +130,7 @@ static struct primary_said read_shard(const char *line)
 {
 	struct primary_said s = {.what = SAID_OTHER};
 	const char *at = strstr(line, "shard ");
+	int end = 0;
 
 	if (at == NULL)
 		return s;
@@ -139,6 +140,9 @@ static struct primary_said read_shard(const char *line)
 		s.what = SAID_UNSERVED_FOR;
 	else if (sscanf(at, "shard %u: handed over by pid %d", &s.shard, &s.pid) == 2)
 		s.what = SAID_HANDED_OVER;
+	else if (sscanf(at, "shard %u: pid %d %n", &s.shard, &s.pid, &end) == 2 && end > 0 &&
+	         strcmp(at + end, "gave it back") == 0)
+		s.what = SAID_GAVE_BACK;
 	else if (sscanf(at, "shard %u: worker pid %d died", &s.shard, &s.pid) == 2)
 		s.what = SAID_DIED;
 	return s;

@@ -9,12 +9,20 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum said { SAID_NOTHING, SAID_OTHER, SAID_SERVED, SAID_UNSERVED_FOR, SAID_HANDED_OVER, SAID_DIED };
+enum said {
+	SAID_NOTHING,
+	SAID_OTHER,
+	SAID_SERVED,
+	SAID_UNSERVED_FOR,
+	SAID_HANDED_OVER,
+	SAID_GAVE_BACK,
+	SAID_DIED
+};
 
 struct primary_said {
 	enum said what;
 	unsigned shard;
-	int pid;   /* SERVED, DIED; HANDED_OVER: by whom */
+	int pid;   /* SERVED, DIED; HANDED_OVER, GAVE_BACK: by whom */
 	double ms; /* UNSERVED_FOR */
 };
 

@@ -51,6 +51,7 @@ static unsigned make_rows(struct row rows[static ROWS_MAX])
 		{"kills_serving", "while they served one", s->serving},
 		{"kills_per_s", "", ratio(s->kills, killing_s)},
 		{"upgrades", "planned, finished", s->upgrades},
+		{"given_back", "shards, since the successor was killed meanwhile", s->given_back},
 		{"refused", "successors that came too early, or too late", s->refused},
 		{"deaths", "that the primary has noticed on a shard", deaths.count},
 		{"deaths_in_hand", "with packets in hand", deaths.in_hand},

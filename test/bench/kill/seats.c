@@ -82,6 +82,8 @@ static void kill_member(struct member *m)
 	seats_sum.kills++;
 	seats_sum.serving += serves;
 	seats_sum.others += !serves;
+	if (m->role == SUCCEEDS && shards[m->shard].holder != NULL)
+		shards[m->shard].holder->had_heir = true;
 	if (serves && heir != NULL) /* it may come for the shard of a process that is no more */
 		heir->excused = true;
 }
@@ -148,6 +150,17 @@ static void take_served(const struct primary_said *said)
 	s->holder = m;
 }
 
+/* It has yielded to a successor; that was killed before it could take the shard. */
+static void take_given_back(const struct primary_said *said)
+{
+	struct member *m = crew_find(said->pid);
+
+	if (m == NULL || !m->had_heir)
+		return; /* it ends without being asked: bury() tells */
+	m->handed_over = true;
+	seats_sum.given_back++;
+}
+
 void seats_take(const struct primary_said *said)
 {
 	struct member *m;
@@ -162,6 +175,7 @@ void seats_take(const struct primary_said *said)
 			m->handed_over = true;
 		seats_sum.upgrades++;
 		break;
+	case SAID_GAVE_BACK: take_given_back(said); break;
 	case SAID_UNSERVED_FOR:
 		if (said->ms > SLOW_MS)
 			printf("after %" PRIu64

@@ -35,8 +35,8 @@ struct seats_options {
 struct seats_sum {
 	uint64_t kills, serving, others; /* killed: those that served a shard, and all others */
 	uint64_t upgrades;               /* planned, finished */
-	uint64_t
-		refused; /* successors that came before the primary knew of the death, or too late */
+	uint64_t given_back;             /* by workers whose successors were killed meanwhile */
+	uint64_t refused; /* successors: their predecessor's death was not known yet, or was */
 	double unserved_ms_max, unserved_ms_total;
 	uint64_t unserved_count;
 };
