@@ -164,6 +164,7 @@ def test_kernels_take_resets_that_the_box_sends(start_tool, network, script, mis
             for sock in (server, client):
                 with pytest.raises(ConnectionResetError):
                     sock.recv(100)
+    wait_until(lambda: len(script.results(worker)) == len(lines), "all results are printed")
     results = script.results(worker)
     assert [[result.errno for result in results[line]] for line in lines] == [["0"]] * 3
     assert not mistakes()
