@@ -327,6 +327,8 @@ def test_jumbo_frames_are_sent_and_edited(start_tool, network, script, wires, ta
         got = exchange_on(wires, talk, server=6, client=2)
     finally:
         network.set_mtu(1500, *WIRE)
+    wait_until(lambda: {*good, again, show, too_long} <= set(script.results(worker)),
+               "all results are printed")
     results = {line: results[0] for line, results in script.results(worker).items()}
     assert {results[line].errno for line in (*good, again, show)} == {"0"}
     assert results[too_long].errno == "EMSGSIZE"
